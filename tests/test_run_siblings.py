@@ -172,3 +172,19 @@ def test_what_is_read_of_a_sibling_is_committed_and_little_else():
         asked = ["git", "check-ignore", "--no-index", "-q", file]
         ignored = subprocess.run(asked, cwd=REPO, check=False).returncode == 0
         assert ignored == (name not in read), name
+
+
+def test_a_study_keeps_the_rows_of_all_seeds_where_it_asks_for_them(tmp_path):
+    own, stage = frame([1.0, 2.0], [0, 1]), object.__new__(Stage)
+    spec = SimpleNamespace(beside=("02",))
+    stage.run = SimpleNamespace(main="a-b", spec=lambda _: spec, record=lambda: None)
+    stage.name, stage.number, stage._read = "a-b-study-x", "study", {}
+    stage._require_output = lambda *_: None
+    stage.paths = saved(tmp_path, "a-b", own)
+    saved(tmp_path, "a-b-seed2", frame([4.0, 5.0], [0, 1]))
+    file = tmp_path / "reports" / stage.name / "predictions" / f"study_beside_{FILE}"
+    for seeds, of_seed in ((False, {0: 3.0}), (True, {0: 3.0, 2: 9.0})):
+        stage._outputs = set()
+        rows = stage.beside("reconstruction", "02", ["vq"], seeds=seeds)
+        assert rows.groupby("seed")["score"].sum().to_dict() == of_seed
+        assert predictions.read_table(file)["seed"].nunique() == len(of_seed)

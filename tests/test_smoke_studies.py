@@ -322,6 +322,21 @@ def test_two_stages_are_counted_together(studies):
     assert set(answers["method"]) == set(opponents)
 
 
+def test_encoders_without_tokens_are_trained_with_three_seeds(studies):
+    """ECG-Tok, which has one seed here, stands beside each of them."""
+    reports = studies / "reports" / f"{RUN}-study-without_tokens"
+    claimed = judged(reports, "studies/without_tokens_claims.yaml")
+    saved = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    assert set(saved["method"]) == {"merl", "clip"} and set(saved["seed"]) == {0, 1, 2}
+    own = pd.read_parquet(studies / "reports" / RUN / "predictions" / "06_answers.parquet")
+    own, other = own[own["method"] == "ecg_tok"], saved[saved["method"] == "merl"]
+    each = [exact_match.difference(own, part).value for _, part in other.groupby("seed")]
+    row = claimed.loc["without_tokens.ecg_tok_minus_merl.exact_match"]
+    assert row["value"] == pytest.approx(np.mean(each)) and row["seeds"] == 3
+    written = saved.groupby(["method", "seed"])["prediction"].apply(tuple)
+    assert written.nunique() == 6, "each seed draws another training"
+
+
 @pytest.mark.parametrize(
     ("study", "arms", "pair"),
     [

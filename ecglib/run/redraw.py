@@ -73,7 +73,9 @@ class Redrawn(stage.Stage):
             )
         return file
 
-    def beside(self, name: str, number: str, methods: Collection[str]) -> pd.DataFrame:
+    def beside(
+        self, name: str, number: str, methods: Collection[str], seeds: bool = False
+    ) -> pd.DataFrame:
         """The rows that were kept when the study was made; of one that kept none yet, those of the
         file that it has read, if the main run still has it (RunError otherwise)."""
         kept = f"beside_{number}_{name}"

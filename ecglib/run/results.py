@@ -53,11 +53,15 @@ class Results:
         is_scored = list(frame.columns) == predictions.COLUMNS
         return predictions.validate(frame, path) if is_scored else frame
 
-    def beside(self, name: str, number: str, methods: Collection[str]) -> pd.DataFrame:
-        """The rows of some methods of what another stage saved under a name. They are kept as
-        `beside_NN_<name>`: what was compared stays known when that stage is made again. Raises
-        RunError as `read`, and where this was called before for that file."""
+    def beside(
+        self, name: str, number: str, methods: Collection[str], seeds: bool = False
+    ) -> pd.DataFrame:
+        """The rows of some methods of what another stage saved under a name, with `seeds` of the
+        run's siblings, too. They are kept as `beside_NN_<name>`: what was compared stays known when
+        that stage is made again. Raises RunError as `read`, and on a second call for a file."""
         other = self.read(name, number)
+        if seeds:
+            other = self._join_siblings(other, self.run.main, self._saved(name, number).name)
         other = other[other["method"].isin(methods)].reset_index(drop=True)
         if self._saved(kept := f"beside_{number}_{name}") in self._outputs:
             raise RunError(f"{number}/{name} is read beside twice; name all methods at once")
@@ -66,11 +70,11 @@ class Results:
         return other
 
     def read_beside(
-        self, name: str, number: str, methods: Collection[str], own: str = ""
+        self, name: str, number: str, methods: Collection[str], own: str = "", seeds: bool = False
     ) -> pd.DataFrame:
         """What `beside` gives, followed by what this stage saved under the same name, or under
         `own`. Raises RunError as `read`."""
-        parts = [self.beside(name, number, methods), self.read(own or name)]
+        parts = [self.beside(name, number, methods, seeds), self.read(own or name)]
         return pd.concat(parts, ignore_index=True)
 
     def read_seeds(self, name: str, number: str = "") -> pd.DataFrame:
@@ -79,10 +83,11 @@ class Results:
         frame = self.read(name, number)
         if self.run.training_seed or studies.named(self.run.tag):
             return frame
-        file = self._saved(name, number).name
-        joined, left_out = siblings.join(frame, file, self.name, self.paths)
-        for sentence in left_out:
-            print(sentence)
+        return self._join_siblings(frame, self.name, self._saved(name, number).name)
+
+    def _join_siblings(self, frame: pd.DataFrame, run: str, file: str) -> pd.DataFrame:
+        joined, left_out = siblings.join(frame, file, run, self.paths)
+        print("".join(f"{sentence}\n" for sentence in left_out), end="")
         return joined
 
     def join_study(
@@ -119,10 +124,8 @@ class Results:
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
         """Rows of a study, of which those that it copied of the run's own systems are replaced by
         those in today's files, with the run's siblings."""
-        if list(more.columns) != predictions.COLUMNS:
-            return more
-        copied = set(more["method"].unique()) & set(self.run.profile["systems"])
-        if not copied or not files:
+        copied = set(more.get("method", ())) & set(self.run.profile["systems"])
+        if list(more.columns) != predictions.COLUMNS or not copied or not files:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
         todays = []
