@@ -1,5 +1,6 @@
 """On which tokens an answer depends, by a model whose answer is decided by one token."""
 
+import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -75,3 +76,24 @@ def test_each_order_of_the_deletion_has_its_own_numbers(monkeypatch, tmp_path):
     np.testing.assert_allclose(saved["kept_attention"], shares)
     np.testing.assert_allclose(saved["kept_occlusion"], [[7, 8, 9]] * 2)
     np.testing.assert_allclose(saved["kept_above_mean"][0], [-0.2, 0, 0.2], atol=1e-6)
+
+
+def test_the_attention_is_spread_over_patient_ecg_and_words(monkeypatch, tmp_path):
+    """Two pieces of the patient, <start_ecg>, three tokens, <end_ecg>, then two words. The last
+    layer counts, and the first does not."""
+    last = torch.tensor([0.05, 0.05, 0.1, 0.1, 0.1, 0.1, 0.1, 0.3, 0.1])
+    layers = torch.stack([torch.full((9,), 1 / 9), last])
+    attentions = [row.expand(1, 2, 9, 9) for row in layers]  # (1, heads, L, L)
+    words = SimpleNamespace(decode=lambda ids: f" w{ids[0]}")
+    system = SimpleNamespace(model=None, base=SimpleNamespace(tokenizer=words))
+    for name, fake in {
+        "_asked": lambda *of: (system, [7, 8]),
+        "enter": lambda *of: (torch.zeros(1, 9, 2), slice(3, 6)),
+        "backbone": lambda model: lambda **of: SimpleNamespace(attentions=attentions),
+    }.items():
+        monkeypatch.setattr(relevance, name, fake)
+    relevance.spread(tmp_path, {}, {"rows": [0, 1], "layers": 1}, 0, MACHINE)
+    saved = load_file(tmp_path / "words.safetensors")
+    np.testing.assert_allclose(saved["share"], [[0.1, 0.5, 0.3, 0.1]] * 2, rtol=1e-6)
+    assert saved["positions"].tolist() == [[2, 5]] * 2
+    assert json.loads((tmp_path / "pieces.json").read_text()) == ["·w7", "·w8"]

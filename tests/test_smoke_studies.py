@@ -322,6 +322,24 @@ def test_two_stages_are_counted_together(studies):
     assert set(answers["method"]) == set(opponents)
 
 
+def test_byte_pairs_of_three_lengths_are_read_by_a_system_each(studies):
+    """Fewer merges make longer texts, and the short arm has about as many symbols as the run's; the
+    bits of a second are those of the saved ECGs."""
+    reports = studies / "reports" / f"{RUN}-study-merges"
+    claimed = judged(reports, "studies/merges_claims.yaml")
+    arms = pd.read_parquet(reports / "predictions" / "study_arms.parquet").set_index("method")
+    few, run, many = arms.loc[["ecg_byte_few", "ecg_byte", "ecg_byte_many"], "symbols"]
+    assert few > run > many
+    assert arms.loc["ecg_byte_few_short", "symbols"] == pytest.approx(run, rel=0.1)
+    saved = pd.read_parquet(reports / "predictions" / "study_predicted.parquet")
+    sums = saved.groupby("merges")[["bigram", "seconds"]].sum()
+    per_second = sums["bigram"] / sums["seconds"]
+    value = claimed.loc["merges.few_minus_run.bits_per_second", "value"]
+    assert value == pytest.approx(per_second[12] - per_second[120])
+    answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    assert set(answers["method"]) == {"ecg_byte_few", "ecg_byte_few_short", "ecg_byte_many"}
+
+
 def test_encoders_without_tokens_are_trained_with_three_seeds(studies):
     """ECG-Tok, which has one seed here, stands beside each of them."""
     reports = studies / "reports" / f"{RUN}-study-without_tokens"
@@ -462,6 +480,10 @@ def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
         places = studies / "artifacts" / f"{RUN}-study-attention" / "study"
         files = list(places.glob(f"{system}_*/relevance.safetensors"))
         assert files and all(np.nanmax(abs(load_file(file)["occlusion"])) > 0 for file in files)
+    spread = pd.read_parquet(reports / "predictions" / "study_spread.parquet")
+    question = spread["item"].str.rpartition(":")[0].rename("question")
+    sums = spread.groupby(["method", question, "ecg"])["score"].sum()
+    assert len(sums) and np.allclose(sums, 1, atol=1e-3)
 
 
 def test_a_larger_model_has_as_many_updates_and_its_own_control(studies):

@@ -3,12 +3,14 @@
     attention   how much of the attention of the answer's first word falls on a token
     occlusion   by how much the answer gets less likely when a token is hidden
     deletion    whether the answer changes when the first tokens of an order are hidden
+    words       how that attention is spread over the patient, the ECG and the question's words
 
 Attention says where a model looks, and not whether it matters. Occlusion asks the model itself, and
 the deletion compares orders by the same question. A hidden token has the mean vector of all tokens
 of these ECGs.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +52,8 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         tokenizer (optional): read by ECG-Byte.
         codes: of the tokenizer.
     """
-    machine.configure_torch()
-    rows, prompt = np.array(config["rows"]), Prompt.of(inputs["system"])
-    system = open_system(inputs, machine, rows)
-    system = prompted(system, prompt, Cohort.open(inputs["cohort"]).records.iloc[rows])
-    system.base.model.set_attn_implementation("eager")  # fused kernels never form the weights
-    words = system.base.encode(prompt.question(config["question"]))
+    system, words = _asked(inputs, config, machine)
+    rows = config["rows"]
     with torch.no_grad(), machine.autocast():
         numbers = tqdm(range(len(rows)), desc="attention")
         shares = [first_answer_attention(system, i, words, config["layers"]) for i in numbers]
@@ -76,6 +74,56 @@ def score(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     result["attention"] = shares
     arrays = {name: _padded(of).numpy() for name, of in result.items()}
     save_file(arrays, out / "relevance.safetensors")
+
+
+def spread(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
+    """Step: `words.safetensors`, float32: `share` (N, 2 + W), how the attention of a question's
+    last word piece, which decides the answer's first, is spread over the line about the patient
+    (with a begin token), the ECG's tokens with their brackets, and each of the question's W word
+    pieces. A row sums to 1. `positions` (N, 2) is how many the patient and the ECG have.
+    `pieces.json` has the W word pieces.
+
+    Config:
+        rows: record numbers.
+        question: the same for all.
+        layers: the attention is a mean over the heads of so many last layers.
+
+    Inputs:
+        cohort: the cohort.
+        base: the prepared language model.
+        system: a HeartLLM or an ECG-Byte.
+        tokenizer (optional): read by ECG-Byte.
+        codes: of the tokenizer.
+    """
+    system, words = _asked(inputs, config, machine)
+    shares, positions = [], []
+    with torch.no_grad(), machine.autocast():
+        for index in tqdm(range(len(config["rows"])), desc="words"):
+            x, tokens = enter(system, index, words)
+            of = backbone(system.model)(inputs_embeds=x, use_cache=False, output_attentions=True)
+            last = [weights[0, :, -1].float() for weights in of.attentions[-config["layers"] :]]
+            mean = torch.stack(last).mean((0, 1)).cpu()  # (L,), which sums to 1
+            ecg = slice(tokens.start - 1, tokens.stop + 1)
+            parts = mean[: ecg.start].sum()[None], mean[ecg].sum()[None], mean[ecg.stop :]
+            shares.append(torch.cat(parts))
+            positions.append(torch.tensor([ecg.start, ecg.stop - ecg.start]))
+    arrays = {"share": torch.stack(shares).numpy(), "positions": torch.stack(positions).numpy()}
+    save_file(
+        {name: of.astype(np.float32) for name, of in arrays.items()}, out / "words.safetensors"
+    )
+    decode = system.base.tokenizer.decode  # `Base.decode` takes blanks away
+    pieces = [decode([word]).replace(" ", "·") for word in words]
+    (out / "pieces.json").write_text(json.dumps(pieces), encoding="utf-8")
+
+
+def _asked(inputs: dict[str, Path], config: dict, machine: Machine) -> tuple[System, list[int]]:
+    """The system with these ECGs, and the word pieces of the question."""
+    machine.configure_torch()
+    rows, prompt = np.array(config["rows"]), Prompt.of(inputs["system"])
+    system = open_system(inputs, machine, rows)
+    system = prompted(system, prompt, Cohort.open(inputs["cohort"]).records.iloc[rows])
+    system.base.model.set_attn_implementation("eager")  # fused kernels never form the weights
+    return system, system.base.encode(prompt.question(config["question"]))
 
 
 def _padded(parts: list[torch.Tensor]) -> torch.Tensor:

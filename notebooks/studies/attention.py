@@ -20,7 +20,7 @@
 # |---|---|
 # | reads | cohort (01), FSQ and byte pairs (02), language model (04), HeartLLM (06) |
 # | writes | ECG-Byte; attention, occlusion and deletion for the same ECGs and questions |
-# | paper items | HeartLLM, Fig. 4a-b, over many ECGs; ECG-Byte's attention, by the same measures |
+# | paper items | HeartLLM, Fig. 4a-b, over many ECGs; ECG-Byte's attention, to ECG and words |
 # | time | a minute in `smoke`; some 70 nominal minutes in `laptop`, after 01 |
 # | memory | 9 GB in `laptop` |
 #
@@ -51,6 +51,7 @@
 # to a lead and a time, where a token of HeartLLM stands for all leads.
 
 # %% tags=["plumbing"]
+import json
 import time
 from itertools import product
 from textwrap import shorten
@@ -240,6 +241,35 @@ of_lead = [(piece.cumsum() - piece / 2) // samples for piece in pieces]  # the l
 for named in leads.values():
     numbers = [LEADS.index(lead) for lead in named]
     is_inside["ecg_byte", ", ".join(named)] = [np.isin(lead, numbers) for lead in of_lead]
+
+# %% [markdown]
+# ## Attention to words
+#
+# The maps say how the attention to the ECG is spread. The next cell has how much of it goes to the
+# ECG at all, and how much to the line about the patient and to each word piece of the question. The
+# code of ECG-Byte draws such bars for the words of question and answer. It averages the attention
+# that a piece gets from the others of its block. Ours is what the last piece of the question gives,
+# which decides the answer's first word, and the words of the answer are left out. *Even* is the
+# share by the number of positions, which attention would have that treats all alike.
+
+# %%
+config, words, spread = {"layers": settings["layers"], "rows": chosen.tolist()}, [], []
+for system, item in maps:
+    name = f"{system}_{item.replace('.', '_').lower()}_words"
+    asks = config | {"question": wording[item]}
+    out = stage.step(name, relevance.spread, asks, reads[system])
+    of = load_file(out / "words.safetensors")  # share (N, 2 + W), positions (N, 2)
+    parts_of = ["patient", "ECG", *json.loads((out / "pieces.json").read_text())]
+    counts = np.concatenate([of["positions"], np.ones((len(chosen), len(parts_of) - 2))], 1)
+    even = counts / counts.sum(1, keepdims=True)
+    for number, piece in enumerate(parts_of):
+        words.append({"method": system, "item": item, "number": number, "piece": piece})
+        words[-1] |= {"even": even[:, number].mean()}
+        named = (system, seed, f"words:{item}:{number}")
+        spread.append(predictions.build(about, *named, score=of["share"][:, number]))
+stage.predictions("spread", pd.concat(spread, ignore_index=True))
+words = stage.data("words", pd.DataFrame(words).round(5))
+print(f"{words['piece'].nunique()} different word pieces")
 
 # %%
 for system in SYSTEMS:
@@ -464,6 +494,51 @@ if lines:
 # all rows of a system look alike, its attention has a habit, and the table of differences says
 # whether the question adds to it. The occlusion hides several tokens at a time, so it cannot tell
 # the QRS from its neighbours.
+#
+# ## How much of the attention goes to the ECG?
+
+# %%
+if stage.has("spread"):  # an execution before 2026-11-30 has none
+    words, spread = stage.read("words"), stage.read("spread")
+    rows, places = [], {0: "patient", 1: "ECG"}  # by number; the others are the question's pieces
+    for (system, item), part in words.groupby(["method", "item"], sort=False):
+        line = {"method": system, "asked": asked.loc[item, "question"]}
+        for where in ("patient", "ECG", "question"):
+            inside = part[part["number"].map(places).fillna("question") == where]
+            cells = [f"words:{item}:{number}" for number in inside["number"]]
+            own = spread[(spread["method"] == system) & spread["item"].isin(cells)]
+            own = own.groupby(["unit", "ecg"])["score"].sum().reset_index()
+            share = bootstrap.bounded(bootstrap.mean(own, seed=seed))
+            line |= {where: share.text(), f"even, {where}": round(inside["even"].sum(), 3)}
+        rows.append(line)
+    caption = "Share of the attention of the question's last word piece, by what it goes to [95 % "
+    caption += "interval]. Even: the share of all positions."
+    display(stage.table("attention_to_words", pd.DataFrame(rows), caption))
+else:
+    print("Not measured when this study was made.")
+
+# %%
+if stage.has("spread"):
+    mean = spread.groupby(["method", "item"])["score"].mean().rename("attention").reset_index()
+    mean[["item", "number"]] = mean["item"].str.extract(r"words:(.*):(\d+)$")
+    pieces = words.merge(mean.astype({"number": int}), on=["method", "item", "number"])
+    pieces = pieces[pieces["number"] > 1]
+    stage.table("pieces", pieces[["method", "item", "number", "piece", "attention"]].round(4))
+    lines = []
+    for (system, item), part in pieces.groupby(["method", "item"], sort=False):
+        most = part.nlargest(5, "attention").itertuples()
+        text = ", ".join(f"{one.piece} {one.attention:.3f}" for one in most)
+        lines.append({"method": system, "asked": asked.loc[item, "question"], "pieces": text})
+    caption = "The five pieces of the question with the most attention of its last piece, mean."
+    display(stage.table("first_pieces", pd.DataFrame(lines), caption))
+
+# %% [markdown]
+# **What to see.** In the first table compare a share with the even one beside it. A share of the
+# ECG that is far below says that the answer's first word looks mostly at words. A high share of the
+# patient says little: models often rest spare attention on the first positions. Nor does a low
+# share of the ECG say that it is not read, because a model can bring what it has read to a few
+# positions first. The deletion above tests what depends on the ECG's tokens. In the second table a
+# dot stands for a blank. The last piece also attends to itself.
 #
 # ## Two maps of one answer each
 #
