@@ -83,11 +83,6 @@ def low(cell: str) -> float:
     return float(cell.partition("[")[2].partition(",")[0])
 
 
-def high(cell: str) -> float:
-    """The upper end of the same."""
-    return float(cell.rpartition(",")[2].rstrip("]"))
-
-
 def lines(rows: list[Row]) -> str:
     """The rows as a table of a page in docs/, with links to their files."""
     cells = []

@@ -9,7 +9,6 @@ from committed import (
     claim,
     counted,
     every_seed,
-    high,
     interval,
     judged,
     low,
@@ -213,21 +212,22 @@ def opponents() -> Line:
     words = [side(numbers, "yes", "no", "not shown") for numbers in (pairs, other)]
     both = f"HeartLLM and ECG-Byte: {words[0]}"
     both = both if words[0] == words[1] else f"HeartLLM: {words[0]}; ECG-Byte: {words[1]}"
-    keys = ["opponent", "measure"]
-    exact = table("06_encoders_beside").set_index(keys)["difference"]
-    reports = table("04_encoders_beside").set_index(keys)["difference"]
-    least = [exact["CLIP", "exact_match"], exact["MERL", "exact_match"]]
-    behind = "no" if min(map(high, least)) < 0 else "not shown"
-    ahead = "yes" if min(map(low, least)) > 0 else behind
+    tokens = f"{STUDY}-without_tokens"
+    gain = [
+        claim(tokens, f"without_tokens.ecg_tok_minus_{name}.{measure}")
+        for name, measure in (("clip", "exact_match"), ("merl", "exact_match"), ("merl", "rouge_l"))
+    ]
+    behind = "no" if min(numbers[2] for numbers in gain[:2]) < 0 else "not shown"
+    ahead = "yes" if min(numbers[1] for numbers in gain[:2]) > 0 else behind
+    clip, merl, words_of = (interval(numbers, 3) for numbers in gain)
     return (
         "Do tokens do better than an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",
         f"exact match: [HeartLLM minus CLIP](reports/{STUDY}-systems/systems.md) "
-        f"{interval(pairs, 3)}, ECG-Byte minus CLIP with one vector {interval(other, 3)}; not "
-        f"registered: ECG-Tok (three seeds) minus CLIP {least[0]}, minus MERL {least[1]}, in "
-        f"ROUGE-L of [reports](reports/{MAIN}/04_report_generation.md) minus MERL "
-        f"{reports['MERL', 'rouge_l']}",
-        f"{MAIN}/06_instruction_tuning.md",
+        f"{interval(pairs, 3)}, ECG-Byte minus CLIP with one vector {interval(other, 3)}; three "
+        f"trainings each: ECG-Tok minus CLIP {clip}, minus MERL {merl}, in ROUGE-L of reports "
+        f"minus MERL {words_of}",
+        f"{tokens}/without_tokens.md",
     )
 
 

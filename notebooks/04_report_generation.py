@@ -796,7 +796,9 @@ stage.print_claims(only=gain)
 # encoder gives one vector per ECG. In [systems](studies/systems.py) a network gives one vector per
 # patch, of 64 ms in `laptop` and 32 ms in `gpu`. Those of two_stage are adapted as ECG-Tok is (all
 # weights in `laptop`, a LoRA in `gpu`), those of systems by HeartLLM's LoRA. Where they have been
-# run, the table has ECG-Tok minus each of them, on the same ECGs.
+# run, the table has ECG-Tok minus each of them, on the same ECGs. The study
+# [without_tokens](studies/without_tokens.py) trains the two strongest of them, MERL and CLIP, three
+# times. It has the registered claims.
 
 # %%
 WITHOUT = ["merl", "clip_two_stage", "clip_vit", "vit", "clip", "test", "time_llm"]

@@ -679,8 +679,9 @@ def from_studies(**named: list[str]) -> None:
             outcome = row["outcome"].replace("no margin", "reported, not judged")
             lines.append(f"- {row['statement']} {value}: {outcome} (`{study}`).")
     text = "\n".join(lines) or "No study stands beside this run."
-    head = "**From the studies.** Each study trained its systems once. Where it compares them with "
-    head += "a system of the run, it read the training that the run had when the study was made."
+    head = "**From the studies.** Each study trained its systems once, `without_tokens` three "
+    head += "times. Where it compares them with a system of the run, it read the training that the "
+    head += "run had when the study was made."
     display(Markdown(f"{head}\n\n{text}"))
 
 
@@ -737,6 +738,11 @@ from_studies(
     prefix=["report.paper_form_minus_retrieval.finding_f1", "prefix.warm_up_minus_none.finding_f1"],
     final_model=["final_model.both_minus_one.own.rouge_l", "final_model.slow_minus_equal.rouge_l"],
     large_model=["large_model.ecg_tok_minus_no_ecg.macro_f1"],
+    without_tokens=[
+        "without_tokens.ecg_tok_minus_merl.exact_match",
+        "without_tokens.ecg_tok_minus_merl.rouge_l",
+        "without_tokens.ecg_tok_minus_clip.exact_match",
+    ],
     four_times=[
         "four_times.ecg_tok_minus_heartllm.exact_match",
         "four_times.ecg_tok_minus_heartllm.macro_f1",
