@@ -742,6 +742,7 @@ from_studies(
         "without_tokens.ecg_tok_minus_merl.exact_match",
         "without_tokens.ecg_tok_minus_merl.rouge_l",
         "without_tokens.ecg_tok_minus_clip.exact_match",
+        "without_tokens.ecg_tok_minus_clip.rouge_l",
     ],
     four_times=[
         "four_times.ecg_tok_minus_heartllm.exact_match",

@@ -21,7 +21,7 @@
 # | reads | cohort (01), language model (04), answers of ECG-Tok, all its training seeds (06) |
 # | writes | MERL and CLIP below the language model, trained three times: answers and reports |
 # | paper items | ECG-Tok, ECG-Byte: tokens against encoders trained on ECGs and reports |
-# | time | a minute in `smoke`; some 45 nominal minutes in `laptop`, after 01 |
+# | time | a minute in `smoke`; some 72 nominal minutes in `laptop`, with 01 |
 # | memory | 9 GB in `laptop` |
 #
 # After this notebook you can
