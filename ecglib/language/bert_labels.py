@@ -5,11 +5,11 @@ calls each present from its own threshold (section 2.1). The released classifier
 ``heartwise/Bert_diagnosis2classification`` is gated and therefore not fetched here. It does not
 distinguish absent from uncertain, history or not assessable.
 
-    python -m ecglib.language.bert_labels --model DIR --cohort DIR --out labels.csv
+    python -m ecglib.language.bert_labels --model DIR --source mimic --data-root DIR --out FILE
 
-writes a label table of a finished cohort of notebook 01, with the source's own identifiers. In the
-data folder, and named in the data plan (cohort key ``label_table``), it replaces the labels in the
-next run.
+writes a label table of all ECGs of a data folder, with the source's own identifiers; it reads no
+signal. In the data folder, and named in the data plan (cohort key ``label_table``), it replaces the
+labels. The new file changes the folder's fingerprint, so it belongs there before the first run.
 """
 
 import argparse
@@ -19,22 +19,26 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ecglib.cohorts.label_table import write_label_table
-from ecglib.cohorts.store import Cohort
+from ecglib.cohorts.reports import listed
 from ecglib.labels.label_set import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
 
 WORDPIECES = 512  # of a report that the model sees
 
 
-def label_with_bert(reports: Sequence[str], folder: Path, batch: int = 32) -> np.ndarray:
+def label_with_bert(
+    reports: Sequence[str], folder: Path, batch: int = 32, device: str = "cpu"
+) -> np.ndarray:
     """Label states of n reports by the authors' classifier: int8 (n, 77), PRESENT or ABSENT.
 
     Args:
         folder: a model of the transformers library: ``config.json``, ``model.safetensors`` and
             the files of its tokenizer.
-        batch: reports at a time.
+        batch: reports at a time; reports of like length in sequence need the least padding.
+        device: of the classifier, cpu or cuda.
 
     Raises:
         FileNotFoundError: the folder has no config.json or no model.safetensors; pickled weights
@@ -55,13 +59,13 @@ def label_with_bert(reports: Sequence[str], folder: Path, batch: int = 32) -> np
             f"expected a model with the {len(LABELS)} labels of labels77.csv in {folder}, got "
             f"{model.config.num_labels} outputs"
         )
-    model.eval()
+    model.eval().to(device)
     options = {"padding": True, "truncation": True, "max_length": WORDPIECES}
     states = [np.zeros((0, len(LABELS)), np.int8)]
-    for start in range(0, len(reports), batch):
+    for start in tqdm(range(0, len(reports), batch), unit="batch", disable=None):
         words = tokenizer(list(reports[start : start + batch]), **options, return_tensors="pt")
         with torch.inference_mode():
-            probability = torch.sigmoid(model(**words).logits).numpy()
+            probability = torch.sigmoid(model(**words.to(device)).logits).cpu().numpy()
         states.append((probability >= np.array(BERT_THRESHOLD)).astype(np.int8))
     return np.concatenate(states)
 
@@ -70,14 +74,21 @@ def main(arguments: list[str]) -> int:
     """Run the command line: exit status. ECGs without a report get -1 everywhere."""
     parser = argparse.ArgumentParser(prog="python -m ecglib.language.bert_labels")
     parser.add_argument("--model", type=Path, required=True, help="folder of the classifier")
-    parser.add_argument("--cohort", type=Path, required=True, help="cohort folder of notebook 01")
+    parser.add_argument("--source", required=True, help="the data plan's, such as mimic")
+    parser.add_argument("--data-root", type=Path, required=True, help="folder of the release")
     parser.add_argument("--out", type=Path, required=True, help="label table to write, a new file")
     options = parser.parse_args(arguments)
     if options.out.exists():
         raise FileExistsError(f"--out {options.out} exists; name a new file")
-    records = Cohort.open(options.cohort).records
+    records = listed(options.source, options.data_root)
     reports = records["report"].tolist()
-    states = label_with_bert(reports, options.model)
+    distinct = sorted(set(reports), key=lambda text: (len(text), text))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    because = f"torch sees {'a' if device == 'cuda' else 'no'} CUDA device"
+    print(f"{len(distinct)} distinct reports of {len(reports)} ECGs, on {device}, since {because}")
+    read = label_with_bert(distinct, options.model, device=device)
+    place = {text: row for row, text in enumerate(distinct)}
+    states = read[[place[report] for report in reports]]
     states[[not report for report in reports]] = NOT_ASSESSABLE
     write_label_table(options.out, records["ecg_id"].tolist(), states)
     print(f"{options.out}: labels of {len(reports)} ECGs, {reports.count('')} without a report")

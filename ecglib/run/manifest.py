@@ -10,12 +10,22 @@ from pathlib import Path
 from ecglib.run.errors import RunError
 
 COSTS = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a step
+LARGE = 1 << 24  # bytes
+_KNOWN: dict[tuple[int, ...], str] = {}  # digests of large files
 
 
 def sha256(path: Path) -> str:
-    """The sha256 of a file's bytes."""
+    """The sha256 of a file's bytes. A large file is read once in a process, as long as its size and
+    times are the same: all steps of a notebook that read one cohort check it."""
+    status = path.stat()
+    entry = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    if entry in _KNOWN:
+        return _KNOWN[entry]
     with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if status.st_size >= LARGE:
+        _KNOWN[entry] = digest
+    return digest
 
 
 def contents(folder: Path) -> dict[str, str]:

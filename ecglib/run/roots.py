@@ -13,6 +13,8 @@ from ecglib.run import keys, manifest, releases
 from ecglib.run.errors import RunError, unknown
 from ecglib.run.paths import Paths
 
+REPORTS = "machine_measurements.csv"  # of MIMIC-IV-ECG, not read with `reports: false`
+
 
 def resolve(
     values: list[str], plan: dict, plan_name: str, paths: Paths, download: bool = False
@@ -70,9 +72,18 @@ def parse(values: list[str], plan: dict, plan_name: str) -> dict[str, Path]:
             raise RunError(f"--data-root {value!r} names no folder; is a variable in it unset?")
         if name in roots:
             raise RunError(f"--data-root gives the cohort {name} twice: {roots[name]} and {folder}")
-        roots[name] = Path(folder).expanduser().resolve()
+        roots[name] = passable(Path(folder).expanduser().resolve())
         check_root(name, roots[name], readers[name])
     return roots
+
+
+def passable(folder: Path) -> Path:
+    """The folder. Raises RunError: its name holds what separates folders where they are passed to
+    a notebook."""
+    if os.pathsep in str(folder):
+        text = f"{folder} holds {os.pathsep!r}, with which folders are passed to notebooks"
+        raise RunError(f"{text}; give a link to it whose name has none")
+    return folder
 
 
 def _readers(plan: dict) -> dict[str, dict]:
@@ -90,7 +101,8 @@ def check_root(name: str, root: Path, cohort: dict) -> None:
             raise RunError(
                 f"{place} cannot be read (--data-root for the cohort {name}); mend its rights"
             )
-    for required in cohort["required"]:
+    unread = {REPORTS} if cohort.get("reports") is False else set()
+    for required in [file for file in cohort["required"] if file not in unread]:
         if not (root / required).exists():
             raise RunError(
                 f"data root {root} holds no {required}: it is not laid out like "
@@ -123,6 +135,8 @@ def fingerprint(root: Path, cohort: dict, cache: Path) -> str:
         paths = {path for pattern in cohort.get(part, []) for path in root.glob(pattern)}
         return sorted(path for path in paths if path.is_file())
 
+    if cohort.get("listing"):
+        print(f"{root}: listing its files for the fingerprint", flush=True)
     known, combined = manifest.read(cache) or {}, hashlib.sha256()
     fresh: dict[str, str] = {}
     for path in files("contents"):

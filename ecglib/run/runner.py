@@ -44,6 +44,7 @@ def execute(
     for folder in (run.paths.home, run.paths.out):
         require_writable(folder)
     require_inputs(run, numbers)  # before hours of a download
+    _ = run.machine  # a GPU that is required and not there
     run.fetch_data()
     run.guard()
     place = run.paths.home / run.name
