@@ -263,6 +263,11 @@ def test_losses_that_hide_each_other_come_apart_in_a_panel_of_differences():
     assert below.get_ylabel() == "Loss minus\nRVQ's" and above.get_xlabel() == ""
     late = LOSSES.loc[LOSSES["step"] >= 3.9, "loss"].max()
     assert late < above.get_ylim()[1] < LOSSES["loss"].max()
+    first = LOSSES.loc[LOSSES["step"] == 0, "loss"].max()
+    drawn = np.concatenate(
+        [line.get_ydata() for line in above.get_lines() if len(line.get_xdata())]
+    )
+    assert first > above.get_ylim()[1] and np.isnan(drawn).any(), "no line falls from off the axis"
     least, most = below.get_ylim()
     assert least < -0.2 and most > 0, "with the line at zero"
     alone = LOSSES[LOSSES["method"] == "rvq"]
@@ -344,11 +349,22 @@ def test_no_trace_of_a_gallery_meets_the_next_and_all_have_one_scale():
     assert np.ptp(bar.get_xdata()) == 1.0 and np.ptp(bar.get_ydata()) == 1.0
 
 
-def test_the_smallest_error_is_in_front_on_a_log_axis():
-    points = VALUES.assign(value=[10.0, 20.0], low=np.nan, high=np.nan)
+def test_errors_of_equal_costs_are_side_by_side_on_log_axes():
+    points = VALUES.assign(value=[10.0, 20.0], tokens_per_ecg=100.0, low=np.nan, high=np.nan)
     axes = cost.cost_quality(points, "tokens_per_ecg", "Tokens", "Error (µV)").axes[0]
-    assert axes.get_yscale() == "log"
-    assert [float(c.lines[0].get_ydata()[0]) for c in axes.containers] == [20.0, 10.0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("log", "log")
+    places = {float(c.lines[0].get_ydata()[0]): c.lines[0].get_xdata()[0] for c in axes.containers}
+    assert places == pytest.approx({10.0: 95.0, 20.0: 105.0})
+
+
+def test_an_answer_that_is_never_true_has_its_name_below_its_column():
+    long = [f"an answer that is long, the number {n}" for n in (1, 2)]
+    table = pd.DataFrame([[9, 1, 0], [4, 5, 1]], long, [*long, "another answer"])
+    axes = matrices({"Query": table}).axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["1", "2", "another\nanswer"]
+    assert axes.get_yticklabels()[1].get_text().startswith("2. an answer that is long")
+    colours = [text.get_color() for text in axes.texts[:6]]
+    assert colours == ["white", "black", "black", "black", "black", "black"]
 
 
 def test_a_range_below_a_decade_has_more_numbers():
@@ -439,6 +455,9 @@ def test_latex_has_labels_names_and_the_best_but_not_the_ceiling_in_bold():
         "f1": ["0.7 [0.6, 0.8]", "-", "1.0 [1, 1]"],
     }
     scores |= {"mae_mv": [0.02, -1.5, np.nan], "share_percent": [1.0, 20.0, 3.0]}
+    small = pd.DataFrame({"p": [0.002, 1.2e-5], "views": ["9,600", "12,345"]})
+    text = tables.latex(small, "", {"p": "min", "views": "max"})
+    assert r"\textbf{0.0000}" in text and r"\textbf{12,345}" in text
     text = tables.latex(pd.DataFrame(scores), "A & B", {"f1": "max", "mae_mv": "min"})
     assert r"\caption{A \& B}" in text and r"{lrrr}" in text
     assert r"Method & F1 & MAE (mV) & Share (\%) \\" in text

@@ -111,13 +111,13 @@ def test_bars_begin_at_chance_and_what_is_not_measured_is_written():
     assert line.get_segments()[0][:, 1].tolist() == [0.7, 0.7]
 
 
-def test_points_of_equal_bits_stand_a_little_aside_in_turn():
+def test_points_of_equal_bits_are_side_by_side_around_their_place():
     points = [c.lines[0] for c in FIGURES["AUC and bits"]().axes[0].containers]
     assert [float(p.get_ydata()[0]) for p in points] == pytest.approx([0.07, 0.03, 0.03, 0.09])
     one, first, second, worst = (float(p.get_xdata()[0]) for p in points)
-    left, right = (11376 * (1 + sign * auc_and_bits.ASIDE) for sign in (-1, 1))
-    assert one == 711 and worst == pytest.approx(left)
-    assert (first, second) == pytest.approx((right, left))
+    left, right = (11376 * (1 + 2 * sign * auc_and_bits.ASIDE) for sign in (-1, 1))
+    assert one == 711
+    assert (worst, first, second) == pytest.approx((left, 11376, right))
     assert len({p.get_color() for p in points}) == 4
 
 

@@ -1,6 +1,5 @@
 """What each tokenizer keeps of the findings against what it costs."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -14,7 +13,7 @@ ASIDE = 0.04  # share of the bits by which points of equal bits stand left or ri
 
 def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """AUC against bits, one point per method; the axis is logarithmic in 1 - AUC. Points of equal
-    bits stand in turn, by their AUC, a little to the left and to the right (ASIDE).
+    bits are side by side, ASIDE to the left and to the right of their place, by their AUC.
 
     Args:
         table: COLUMNS.
@@ -23,9 +22,7 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     style.require(COLUMNS, table, "the table of points")
     style.require(["method", "value", "low", "high"], levels, "the table of levels")
     lost = 1 - pd.concat([one[end] for one in (table, levels) for end in ("low", "high")])
-    equal = table.groupby("bits_per_ecg")["value"]
-    turn = np.where(equal.rank("first") % 2 == 1, 1 - ASIDE, 1 + ASIDE)
-    place = table["bits_per_ecg"] * np.where(equal.transform("size") > 1, turn, 1)
+    place = style.side_by_side(table, "bits_per_ecg", ASIDE)
     reach = style.interval(table)[::-1]  # in 1 - AUC the upper end is below
     with style.canvas(style.DOUBLE, 3.4) as figure:
         axes = figure.add_subplot()

@@ -11,13 +11,15 @@ from ecglib.figures.bars import WHISKER
 
 COLUMNS = ("method", "category", "value", "low", "high")
 CHANCE = 0.5  # of an AUC, where the bars begin
+SEEN = 0.01  # the least height of a bar that is seen; of a lower one the value is written
 FLOORS = ("-", (0, (2, 1)))  # how the line of the first floor and of the second is broken
 
 
 def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None) -> Figure:
     """A group of bars per category, a bar with an interval per method, in order of appearance.
 
-    Bars begin at 0.5, and go down where a value is lower. A value that is NaN is drawn as "n/a".
+    Bars begin at 0.5, and go down where a value is lower. The value of a bar that is too low to be
+    seen is written, that of one that is NaN as "n/a".
 
     Args:
         table: COLUMNS, and `positives` where these are to stand below a category.
@@ -43,15 +45,16 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
             edge = {"fill": False, "edgecolor": style.edge(look.colour), "lw": 0.6}
             axes.bar(x, height, 0.92 * width, CHANCE, **edge)
             axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
-            for place in x[np.isnan(value)]:
-                axes.text(place, CHANCE + 0.01, "n/a", ha="center", va="bottom", rotation=90)
+            for place, height in zip(x, value - CHANCE, strict=True):
+                if not abs(height) > SEEN:
+                    text = "n/a" if np.isnan(height) else f"{CHANCE + height:.2f}"
+                    axes.text(place, CHANCE + 0.01, text, ha="center", va="bottom", rotation=90)
         if floor is not None:
             ends = np.arange(len(categories)) + np.array([[-0.46], [0.46]])
-            for (name, part), dashes in zip(
-                floor.groupby("method", sort=False), FLOORS, strict=False
-            ):
+            floors = list(floor.groupby("method", sort=False))
+            for (name, part), dashes in zip(floors, FLOORS[: len(floors)], strict=True):
                 value = part.set_index("category")["value"].reindex(categories)
-                line = axes.hlines(value, *ends, color="black", lw=1.2, ls=dashes, zorder=4)
+                line = axes.hlines(value, *ends, color="black", lw=1.2, ls=dashes, zorder=1.9)
                 line.set_label(style.method(name).name)
         if lowest < CHANCE:
             axes.axhline(CHANCE, color="black", lw=0.6)

@@ -15,7 +15,7 @@ BAND_HZ = 0.5  # on either side of a line
 SPECTRUM = ("step", "frequency_hz", "amplitude_mv")
 LINE = ("frequency_hz", "before", "fit", "after")
 SECONDS = 5.0  # of the traces of all steps
-LOWEST_HZ, HIGHEST_HZ = 0.1, 150.0  # of the spectra; 0.1 Hz is the first line of 10 s
+HIGHEST_HZ = 150.0  # of the spectra
 LEAST_MV = 1e-5  # of a sinusoid that is drawn
 BEFORE = {"color": style.LIGHT_GREY, "lw": 1.1, "label": "The step before"}
 AFTER = {"color": style.BLACK, "lw": 0.7, "label": "After this step"}
@@ -53,8 +53,9 @@ def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) ->
             before = (now, lines)
             left.set(xlim=(0, SECONDS), ylim=(low - margin, high + margin))
             left.set_title(f"{name} (sampled at {rate:g} Hz)")
-            left.grid(True)
-            right.grid(True)
+            for axes in (left, right):
+                axes.set_ylabel("mV")
+                axes.grid(True)
         highest = max(table["amplitude_mv"].max() for table in tables.values())
         lowest = min(
             table["frequency_hz"][table["frequency_hz"] > 0].min() for table in tables.values()
@@ -66,7 +67,6 @@ def steps(traces: dict[str, tuple[float, np.ndarray]], spectra: pd.DataFrame) ->
         panels[0, 1].set_title("Amplitude of sinusoids (mV)")
         style.panel_letters(*panels.ravel())
         style.legend(figure, panels[-1, 0], ncols=2)
-        figure.supylabel("mV", size=8)
     return figure
 
 

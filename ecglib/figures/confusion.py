@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from ecglib.figures import style
 
 LONG = 12  # characters; longer names do not fit below a column
+DARK = 0.7  # share of a row, above which white is easier to read than black
 
 
 def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
@@ -19,7 +20,10 @@ def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
         for axes, (title, table) in zip(panels, tables.items(), strict=True):
             named, numbered = _named(table)
             look = {"annot": named, "fmt": "d", "cmap": "Blues", "vmin": 0, "vmax": 1}
-            sns.heatmap(named.div(named.sum(axis=1), axis=0), **look, cbar=False, ax=axes)
+            share = named.div(named.sum(axis=1), axis=0)
+            sns.heatmap(share, **look, cbar=False, ax=axes)
+            for text, dark in zip(axes.texts, share.to_numpy().ravel() > DARK, strict=True):
+                text.set_color("white" if dark else "black")
             given = "Answer given (numbers of the rows)" if numbered else "Answer given"
             axes.set(title=title, xlabel=given, ylabel="True answer")
             axes.tick_params("x", rotation=0, length=0)
@@ -31,10 +35,11 @@ def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
 
 
 def _named(table: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
-    """The table with names as they are drawn, and whether its columns have numbers for names."""
-    answers = [*table.columns, *table.index.difference(table.columns)]
-    if max(map(len, answers)) <= LONG:
+    """The table with names as they are drawn, and whether its columns have numbers for names. An
+    answer that is never true has no row, so its column keeps its name."""
+    if max(map(len, [*table.columns, *table.index])) <= LONG:
         return table, False
-    number = {name: str(place) for place, name in enumerate(answers, 1)}
-    rows = {name: fill(f"{number[name]}. {name}", 36) for name in answers}
-    return table.rename(index=rows, columns=number), True
+    number = {name: str(place) for place, name in enumerate(table.index, 1)}
+    rows = {name: fill(f"{place}. {name}", 36) for name, place in number.items()}
+    columns = {name: number.get(name, fill(name, 9)) for name in table.columns}
+    return table.rename(index=rows, columns=columns), True

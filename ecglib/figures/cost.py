@@ -5,6 +5,8 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
+ASIDE = 0.05  # share of the cost by which two points of one cost are left and right of their place
+
 
 def cost_quality(
     table: pd.DataFrame,
@@ -16,11 +18,11 @@ def cost_quality(
     """One point per method: an error with its interval against the cost, both on log axes.
 
     `table`: columns method, `cost`, value, low, high. `curves`: columns method, `cost`, value, the
-    same methods at several costs, drawn as thin lines under the points. Points of low values are in
-    front.
+    same methods at several costs, drawn as thin lines under the points. Points of one cost are side
+    by side.
     """
     curves = table.head(0) if curves is None else curves
-    table = table.sort_values("value", ascending=False, kind="stable")
+    table = table.assign(place=style.side_by_side(table, cost, ASIDE))
     with style.canvas(style.COLUMN, 2.7) as figure:
         axes = figure.add_subplot()
         for method, part in table.groupby("method", sort=False):
@@ -28,7 +30,7 @@ def cost_quality(
             marker = {"fmt": look.marker, "ms": 5, "markeredgewidth": 1.1, "label": look.name}
             # Not filled: points at one place show both.
             marker |= {"color": look.colour, "fillstyle": "none", "elinewidth": 0.9}
-            axes.errorbar(part[cost], part["value"], style.interval(part), **marker)
+            axes.errorbar(part["place"], part["value"], style.interval(part), **marker)
         for method, part in curves.sort_values(cost).groupby("method", sort=False):
             look = style.method(method)
             thin = {"lw": 0.8, "marker": ".", "ms": 3, "alpha": 0.7, "zorder": 1}

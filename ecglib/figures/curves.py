@@ -101,13 +101,18 @@ def _parts(table: pd.DataFrame) -> pd.Series:
 
 
 def _end_at_late(axes: Axes) -> None:
-    """Let the vertical axis end at what the curves reach behind the first tenth of the steps."""
+    """Let the vertical axis end at what the curves reach behind the first tenth of the steps. A
+    point beyond it is not drawn, because its line to the next one would look like a fall."""
     x, y = np.concatenate([line.get_xydata() for line in axes.lines]).T
     late = y[(x >= 0.1 * x.max()) & np.isfinite(y)]  # a diverged training has NaN
     if not late.size:
         return
     room = 0.05 * np.ptp(late)
     axes.set_ylim(late.min() - room, late.max() + room)
+    for line in axes.lines:
+        y = np.asarray(line.get_ydata(), float)
+        if line.get_marker() not in (None, "None"):
+            line.set_ydata(np.where((y < late.min() - room) | (y > late.max() + room), np.nan, y))
 
 
 def _draw(axes: Axes, table: pd.DataFrame, smooth: int, raw: bool = True) -> None:
@@ -119,10 +124,12 @@ def _draw(axes: Axes, table: pd.DataFrame, smooth: int, raw: bool = True) -> Non
         if raw and width > 1:
             axes.plot(rows["step"], rows["loss"], color=look.colour, lw=0.5, alpha=0.3)
         mean = running_mean(rows["loss"], width)
-        axes.plot(rows["step"], mean, color=look.colour, ls=look.linestyle, label=look.name)
+        line = {"color": style.edge(look.colour), "ls": look.linestyle, "label": look.name}
+        axes.plot(rows["step"], mean, **line)
     trained = set(table.loc[parts == "train", "method"])
     for name, rows in table[parts == "validation"].groupby("method", sort=False):
         look = style.method(name)
         points = {"marker": look.marker, "markeredgecolor": "white", "markeredgewidth": 0.4}
         label = None if name in trained else look.name
-        axes.plot(rows["step"], rows["loss"], lw=0.7, color=look.colour, label=label, **points)
+        colour = style.edge(look.colour)
+        axes.plot(rows["step"], rows["loss"], lw=0.7, color=colour, label=label, **points)

@@ -7,15 +7,15 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
-LOOKS = {  # state: colour, hatch, name
+LOOKS = {  # state, the lower first: colour, hatch, name
+    "present": (style.ACCENT, "", "Label present"),
     "absent": (style.LIGHT_GREY, "", "Label absent"),
-    "present": (style.ACCENT, "////", "Label present"),
 }
 COLUMNS = ("labels", "quantity", "unit", "limit", "state", "low", "high", "ecgs")
 
 
 def against_limits(table: pd.DataFrame) -> Figure:
-    """One histogram per quantity, cases stacked on non-cases, with a line at the limit. Axes end
+    """One histogram per quantity, non-cases stacked on cases, with a line at the limit. Axes end
     with the bins: what lies beyond is in none of them.
 
     `table`: `COLUMNS`, of which `labels` is a panel's title, `state` a key of `LOOKS`, `low` and

@@ -19,7 +19,8 @@ MANY = 9  # methods, up to which one panel fits a column
 FEW = 16  # rows, up to which `cut` leaves them in one column
 LONGEST = 32  # letters of a label's name on the axis
 SPELT = {"no_qrs": "No QRS complex", "slopping": "sloping"}  # what the paper's list has otherwise
-TICKS = {100: (1,), 10: (5, 2, 1), 3: (7, 5, 3, 2, 1)}  # least range of the axis: what is marked
+SPELT |= {"nonspecific intraventricular conduction delay": "nonspecific IV conduction delay"}
+TICKS = {500: (1,), 10: (5, 2, 1), 3: (7, 5, 4, 3, 2, 1)}  # least range of the axis: what is marked
 TICKS |= {0: (9, 8, 7, 6, 5, 4, 3, 2.5, 2, 1.8, 1.6, 1.4, 1.2, 1)}
 COLUMNS = ("method", "category", "value", "low", "high")
 
@@ -122,6 +123,7 @@ def _draw(
         y = np.arange(len(groups)) + part["shift"].fillna(0).to_numpy()
         look, reach = style.method(name), np.nan_to_num([x - high, low - x]).clip(0)
         points = {"fmt": look.marker, "color": look.colour, "ms": size, "elinewidth": 0.275 * size}
+        points["mew"] = 1.0 if look.marker in "xX+" else 0.5
         points["fillstyle"] = look.fillstyle
         axes.errorbar(x, y, xerr=reach, label=look.name, clip_on=False, **points)
         for place in y[part.index.isin(own.index[own["value"].isna()])]:

@@ -62,22 +62,23 @@ def closeup(
 def forecast(context: np.ndarray, truth: np.ndarray, predictions: dict[str, np.ndarray]) -> Figure:
     """The end of a context (12, n), then the true continuation (12, m) and one or two predicted
     ones by their names, in mV."""
-    colours = (style.method("heartllm").colour, style.method("heartllm_drawn").colour)
+    looks = [style.method(name) for name in ("heartllm", "heartllm_drawn")]
     context = check_signal(context, "a context")[:, -round(_CONTEXT * RATE) :]
     parts = {
-        "Context": (context, -context.shape[1] / RATE, "black", 0.9),
-        "What followed": (check_signal(truth, "a truth"), 0.0, style.GREY, 1.1),
+        "Context": (context, -context.shape[1] / RATE, "black", 0.9, "-"),
+        "What followed": (check_signal(truth, "a truth"), 0.0, style.GREY, 1.1, "-"),
     }
-    for (name, prediction), colour in zip(predictions.items(), colours, strict=False):
-        parts[name] = (check_signal(prediction, "a prediction"), 0.0, colour, 1.1)
+    for (name, prediction), look in zip(predictions.items(), looks, strict=False):
+        checked = check_signal(prediction, "a prediction")
+        parts[name] = (checked, 0.0, look.colour, 1.1, look.linestyle)
     with style.canvas(style.DOUBLE, 0.75 + 1.0 * len(_LEADS)) as figure:
         panels = figure.subplots(len(_LEADS), 1, sharex=True)
         for axes, lead in zip(panels, _LEADS, strict=True):
             axes.axvspan(0, truth.shape[1] / RATE, color="#F2F2F2", lw=0, zorder=0)
-            for label, (signal, begin, colour, width) in parts.items():
+            for label, (signal, begin, colour, width, dashes) in parts.items():
                 seconds = begin + np.arange(signal.shape[1]) / RATE
                 piece = signal[lead_index(lead)]
-                axes.plot(seconds, piece, color=colour, lw=width, label=label)
+                axes.plot(seconds, piece, color=colour, lw=width, ls=dashes, label=label)
             axes.set_ylabel(f"{lead} (mV)")
         end = max(truth.shape[1], *(of.shape[1] for of in predictions.values())) / RATE
         panels[0].set_xlim(-context.shape[1] / RATE, end)

@@ -18,8 +18,11 @@ LOOKS = {  # of the mean over seeds, and of one: marker, colour, size, line, lab
 VERDICTS = {"holds": "full", "fails": "none"}  # how a diamond is filled
 
 
-def differences(table: pd.DataFrame, xlabel: str = "", one_scale: bool = False) -> Figure:
+def differences(
+    table: pd.DataFrame, xlabel: str = "", one_scale: bool = False, margin: float = 0.0
+) -> Figure:
     """One line per comparison, with a line at zero; with seeds, a small point for each of them.
+    Dashed lines are at a `margin` on either side of zero, where there is one.
 
     `table`: columns name, value, low, high, in order from the top; a name may be a sentence.
     Optional columns: `seed` ("all" is the mean over seeds, drawn large); `verdict`; and `panel` (a
@@ -41,6 +44,8 @@ def differences(table: pd.DataFrame, xlabel: str = "", one_scale: bool = False) 
         grid = figure.subplots(len(heights), 1, **shape)[:, 0]
         for axes, (name, part) in zip(grid, panels.items(), strict=True):
             panel(axes, part)
+            for end in (-margin, margin) if margin else ():
+                axes.axvline(end, color="black", lw=0.7, ls="--")
             axes.set_title(name if by == "panel" else "")
             axes.set_xlabel(name if by == "unit" else "")
         if by != "unit":

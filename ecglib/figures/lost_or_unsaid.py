@@ -94,7 +94,7 @@ def number_apart(axes: Axes, named: pd.DataFrame, points: pd.DataFrame) -> None:
         middles = at + np.array(SIDES) * (half + 4, 8)
         gaps = np.abs(np.vstack([marks, numbers[:, :2]]) - middles[:, None])  # (sides, all, 2)
         widths = np.r_[np.full(len(marks), 3.0), numbers[:, 2]] + half
-        costs = np.repeat([1, 10], [len(marks), len(numbers)])  # of covering one
+        costs = np.repeat([3, 10], [len(marks), len(numbers)])  # of covering one
         covered = (gaps[..., 0] < widths) & (gaps[..., 1] < 7)
         best = middles[(covered @ costs).argmin()]
         numbers = np.vstack([numbers, [*best, half]])

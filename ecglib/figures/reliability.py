@@ -23,7 +23,7 @@ def diagram(table: pd.DataFrame) -> Figure:
         upper.plot([0, 1], [0, 1], **perfect, zorder=1)
         for name, part in table.groupby("method", sort=False):
             look = style.method(name)
-            points = {"color": look.colour, "marker": look.marker, "fillstyle": look.fillstyle}
+            points = {"color": look.colour, "marker": look.marker, "fillstyle": "none"}
             points |= {"ms": 4, "ls": look.linestyle, "lw": 1, "elinewidth": 0.8}
             reach = style.interval(part)
             upper.errorbar(part["predicted"], part["value"], reach, label=look.name, **points)

@@ -9,6 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from ecglib.figures import style
 
+ASIDE = 0.015  # share of a size by which two points are left and right of their place
 TICKS = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.998, 0.999)
 
 
@@ -20,7 +21,8 @@ def curves(
     of_auc: bool = False,
     levels: pd.DataFrame | None = None,
 ) -> Figure:
-    """A measure with its intervals against a size on a logarithmic axis.
+    """A measure with its intervals against a size on a logarithmic axis. Points of one size are
+    side by side.
 
     `table`: columns method, `size`, value, low, high; methods in order of appearance. `of_auc`
     makes the axis logarithmic in 1 - AUC. `levels`: columns method, value, low, high; a line across
@@ -34,14 +36,16 @@ def curves(
     lost = 1 - table[["value", "low", "high"]].to_numpy(dtype=float)
     with style.canvas(style.COLUMN, 2.8) as figure:
         axes = figure.add_subplot()
-        for name in names:
+        for turn, name in enumerate(names):
             part = table[table["method"] == name].sort_values(size)
+            place = part[size] * (1 + ASIDE * (2 * turn + 1 - len(names)))
             look = style.method(name)
-            lines = {"color": look.colour, "ls": look.linestyle, "lw": 1, "label": look.name}
+            lines = {"color": style.edge(look.colour), "ls": look.linestyle, "lw": 1}
+            lines["label"] = look.name
             marks = {"marker": look.marker, "ms": 4, "fillstyle": "none", "elinewidth": 0.8}
             y, reach = part["value"], style.interval(part)
             y, reach = (1 - y, reach[::-1]) if of_auc else (y, reach)
-            axes.errorbar(part[size], y, reach, **lines, **marks)
+            axes.errorbar(place, y, reach, **lines, **marks)
         for level in levels.itertuples():
             look = style.method(level.method)
             axes.axhline(level.value, color=look.colour, ls=look.linestyle, lw=1, label=look.name)

@@ -8,7 +8,8 @@ a scale bar, simulated among real. Findings have Tol's bright colours. Two metho
 never share a colour, except a method and its linear probe (open markers, circles as hatch). What
 codes decode to is a dark tone. Markers, line styles and hatches differ too, so none needs colour.
 
-A figure is as wide as one column of a journal's page or as both, and no text is smaller than 7 pt.
+A figure is as wide as one column of a journal's page or as both. No text is smaller than 7 pt, but
+for the stamp, which says which run made the figure.
 """
 
 import csv
@@ -120,6 +121,14 @@ def interval(table: pd.DataFrame) -> np.ndarray:
     """
     low, high = table["value"] - table["low"], table["high"] - table["value"]
     return np.nan_to_num(np.clip(np.stack([low, high]).astype(float), 0.0, None))
+
+
+def side_by_side(table: pd.DataFrame, column: str, aside: float) -> pd.Series:
+    """Places on a logarithmic axis where points of an equal `column` do not hide each other: in the
+    order of their `value`, around the true place, each twice `aside` (a share) from the next."""
+    equal = table.groupby(column)["value"]
+    steps = 2 * equal.rank("first") - equal.transform("size") - 1
+    return table[column] * (1 + aside * steps)
 
 
 def legend(figure: Figure, *panels: Axes, ncols: int) -> None:

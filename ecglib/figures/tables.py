@@ -21,6 +21,7 @@ WORDS |= {"rvq": "RVQ", "vq": "VQ", "qinco": "QINCo", "fsq": "FSQ", "pca": "PCA"
 INTERVAL = ["value", "low", "high"]
 NAMED = ("method", "metric", "measure")  # columns of keys that a reader sees as names
 VARIANTS = Path(__file__).with_name("variants.csv")
+NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]\d+)?")
 CEILINGS = ("reference", "template")  # methods that no other competes with
 
 
@@ -157,7 +158,8 @@ def _best(frame: pd.DataFrame, column: str, best: dict | None) -> set[int]:
     """Rows with the best value of a column, "max" or "min", as far as digits show; no ceiling."""
     if column not in (best or {}):
         return set()
-    numbers = frame[column].map(lambda v: float((re.match(r"-?[\d.]+", cell(v)) or ["nan"])[0]))
+    texts = frame[column].map(lambda v: NUMBER.match(cell(v).replace(",", "")))
+    numbers = texts.map(lambda first: float(first[0]) if first else math.nan)
     if "method" in frame:
         numbers = numbers.where(~frame["method"].isin(CEILINGS))
     return set(np.flatnonzero(numbers == numbers.agg(best[column])))

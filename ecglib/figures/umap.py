@@ -39,7 +39,7 @@ def panels(
     points = points.sort_values("finding", key=lambda column: column != rest, kind="stable")
     hues = {"kind": OF_KIND, "finding": colours} if by_kind else {"finding": colours}
     rows = -(-len(titles) // ACROSS)
-    side = 2.1 if by_kind else 2.6  # inches of a row
+    side = 1.9 if by_kind else 2.6  # inches of a row
     with style.canvas(style.DOUBLE, 0.8 + side * rows * len(hues)) as figure:
         grid = figure.subplots(rows * len(hues), ACROSS, squeeze=False)
         drawn = []

@@ -28,9 +28,11 @@ def scatter(table: pd.DataFrame) -> Figure:
             for (method, training, revival), part in table.groupby(forms, sort=False):
                 look, error = style.method(method), 1000 * style.interval(part)
                 marks = {"fmt": look.marker, "color": look.colour, "elinewidth": 0.8}
-                marks["ms"] = 3 if revival == "none" else 5.5
+                marks["ms"] = 3 if revival == "none" else 5
                 if training != "released":
                     marks["fillstyle"] = "none"
+                else:  # white around a mark that lies on another
+                    marks |= {"mec": "white", "mew": 0.4}
                 if revival != "none":
                     marks["label"] = look.name + (", ours" if training != "released" else "")
                 axes.errorbar(part[use], 1000 * part["value"], error, **marks)

@@ -144,7 +144,7 @@ figure = curves.loss(history, label, late=True, reference="heartllm")
 caption = (
     "Tuning loss of HeartLLM and of two ablations on the same batches (a), and the losses minus "
     "HeartLLM's (b). Lines: running mean; with markers: validation patients. One training seed. "
-    f"The first losses, of up to {history['loss'].max():.1f}, are above the axis."
+    f"The first losses, of up to {history['loss'].max():.1f}, are outside the axes."
 )
 alt = "Three falling curves of the loss against the update, above two curves of differences."
 stage.figure("loss", figure, history, caption, alt)

@@ -232,8 +232,8 @@ n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     "Macro-F1 of findings against the share of training patients, on "
     f"{n_ecgs} test ECGs of {n_patients} patients, for ECG-Tok at equal updates, and for the "
-    "nearest report. Line across: the control without the ECG, with all patients. Bars: 95 % "
-    "intervals over patients; one training seed."
+    "nearest report. Line across: the control without the ECG, with all patients. Bars and band: "
+    "95 % intervals over patients; one training seed."
 )
 alt = "Two curves over 10, 30 and 100 per cent of the patients, and a line across."
 label = "Training patients (%)"

@@ -231,7 +231,7 @@ caption = (
     "Macro-F1 of findings against the weights of the language model, of ECG-Tok and of the control "
     f"without the ECG, at equal updates, on {n_ecgs} test ECGs of {n_patients} patients. The "
     "control has the smallest and the largest model alone: its line only joins these two. Line "
-    "across: the nearest report. Bars: 95 % intervals over patients; one training seed."
+    "across: the nearest report. Bars and band: 95 % intervals over patients; one training seed."
 )
 alt = "Two curves over the size of the language model, and a line across."
 label = "Weights of the language model (millions)"

@@ -193,8 +193,8 @@ n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 caption = (
     "Overlap of ECG-Tok's reports with the reference (ROUGE-L) against the number of vectors per "
     f"ECG, behind no prompt, a short one and a long one, on {n_ecgs} test ECGs of {n_patients} "
-    "patients. Line across: the report of the nearest neighbour. Bars: 95 % intervals over "
-    "patients; one training seed."
+    "patients. Line across: the report of the nearest neighbour. Bars and band: 95 % intervals "
+    "over patients; one training seed."
 )
 alt = "Three curves over 1, 4 and 16 vectors, and a line across."
 figure = size_curves.curves(drawn, "vectors", "Vectors per ECG", "ROUGE-L", levels=levels)

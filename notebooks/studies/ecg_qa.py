@@ -175,7 +175,7 @@ caption = (
     "Training loss of HeartLLM, ECG-Byte and the control without the ECG on reports and ECG-QA "
     "(a), and the losses minus HeartLLM's (b). Lines: running mean; with markers: validation "
     f"patients. One training seed. The first losses, of up to {history['loss'].max():.1f}, are "
-    "above the axis."
+    "outside the axes."
 )
 alt = "Three curves of the loss against the update, above two curves of differences."
 stage.figure("loss", figure, history, caption, alt)

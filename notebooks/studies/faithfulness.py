@@ -311,7 +311,8 @@ stage.figure(
     caption=f"Mean absolute error of measurements on reconstructions of "
     f"{faithful['ecg'].nunique()} test ECGs, with 95 % intervals over patients. Where there is a "
     "margin (dashed), a lost measurement counts as twice the margin; the black tick is the error "
-    "of those kept. Last panel: the share of PR intervals that are lost.",
+    "of those kept, which is above the bar where kept ones err by more than two margins. Last "
+    "panel: the share of PR intervals that are lost.",
     alt="Seven panels of measurements and one of lost PR intervals, with a bar and an interval for "
     "each tokenizer.",
 )

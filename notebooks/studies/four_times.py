@@ -130,7 +130,7 @@ figure = curves.loss(history, "Loss (nats per word piece)", late=True)
 ends = curves.ends(history)
 caption = (
     "Training loss of the three systems with the updates of the run and with four times as many. "
-    "Thin: each update; thick: running mean; with markers: validation patients. One training seed. "
+    "Lines: running mean; with markers: validation patients. One training seed. "
     f"The axis leaves out the first losses, of up to {history['loss'].max():.1f}."
 )
 named = [f"{style.method(name).name} {ends.loc[name, 'validation']:.2f}" for name in longer]
@@ -203,7 +203,9 @@ drawn = long[long["metric"].isin(titles)]
 caption = (
     f"Exact match of {len(by['heartllm_4x'])} answers (dashed: chance) and macro-F1 of findings in "
     f"reports, after the updates of the run and after four times as many, on {n_ecgs} test ECGs of "
-    f"{n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
+    f"{n_patients} patients. Whiskers: 95 % intervals over patients; one training seed. "
+    "Memoriser and Decoded read HeartLLM's codes in (a) and QINCo's in (b), so in (b) they are to "
+    "be compared with ECG-Tok alone."
 )
 value = long[long["metric"] == "all"].set_index("method")["value"]
 named = [f"{style.method(name).name} {value[name]:.3f}" for name in (*SYSTEMS, *longer)]

@@ -190,7 +190,9 @@ caption = (
     "patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per system and language model, with floors."
-stage.figure("large_model", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
+stage.figure(
+    "large_model", bars.methods(drawn, titles, ncols=2, xlabel="Score"), drawn, caption, alt
+)
 
 # %% [markdown]
 # **What to see.** Compare SmolLM2 with its own control first: if ECG-Tok is not ahead there, it

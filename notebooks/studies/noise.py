@@ -155,10 +155,10 @@ CALLED = {"fitted noise": "Noise fitted to PTB-XL", "earlier noise": f"{more:g} 
 drawn["category"] = drawn["category"].map(CALLED)
 caption = (
     f"Macro-AUC on {count} test ECGs by size of noise, on an axis that is logarithmic in 1 - AUC. "
-    f"Muscle noise and wander have {factors['fitted']:g} times (fitted) or {factors['earlier']:g} "
-    "times (earlier: about as in an earlier version of the simulator) their size in PTB-XL. "
-    "Bars: 95 % intervals over patients, some narrower than their marker; "
-    f"one training seed.{dots.dashed(drawn)}"
+    f"Muscle noise and wander have {factors['fitted']:g} times (upper row) or "
+    f"{factors['earlier']:g} times (lower row: about as in an earlier version of the simulator) "
+    "their size in PTB-XL. "
+    f"Bars: 95 % intervals over patients; one training seed.{dots.dashed(drawn)}"
 )
 alt = "Two rows, fitted and earlier noise, of three dots: two floors and the network."
 stage.figure("noise", dots.rows(drawn[list(dots.COLUMNS)], xlabel="Macro-AUC"), drawn, caption, alt)

@@ -230,8 +230,8 @@ caption = (
     f"test ECGs of {n_patients} patients, with the warm-up on phrases, without it, and in the "
     "paper's form (one vector, no warm-up, a LoRA). "
     "Line across: the report of the nearest neighbour. The reference read back has "
-    f"{macro.loc['reference', 'value']:.2f}. Bars, mostly shorter than the symbols: 95 % intervals "
-    "over patients; one training seed."
+    f"{macro.loc['reference', 'value']:.2f}. Bars, and the band of the line: 95 % intervals over "
+    "patients; one training seed."
 )
 alt = "Two curves over 1, 4 and 12 vectors, a single point at 1, and a line across."
 label = "Macro-F1 of findings"

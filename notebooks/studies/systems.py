@@ -276,7 +276,7 @@ caption = (
     "Training loss of TEST, Time-LLM, CLIP and HeartLLM on reports and questions, on the same "
     "batches (a), and the losses minus HeartLLM's (b). Lines: running mean; with markers: "
     "validation patients. One training seed. HeartLLM was pretrained on ECG tokens before. The "
-    f"first losses, of up to {history['loss'].max():.1f}, are above the axis."
+    f"first losses, of up to {history['loss'].max():.1f}, are outside the axes."
 )
 alt = "Four falling curves of the loss against the update, above three curves of differences."
 stage.figure("loss", figure, history, caption, alt)
@@ -401,7 +401,7 @@ for place, method in product(PLACES, NAMES):
         rank = scores_of(method, f"reciprocal_rank:{place}:true")["score"].mean()
         other = scores_of(method, f"reciprocal_rank:{place}:shuffled")["score"].mean()
         called = f"{NAMES[method]}, {PLACES[place]}\nprobe {probe:.2f}"
-        titles[f"{method}, {place}"] = f"{called}, MRR {rank:.3f} (shuffled {other:.3f})"
+        titles[f"{method}, {place}"] = f"{called}\nMRR {rank:.3f} (shuffled {other:.3f})"
 figure = umap.panels(points, titles, rest=modality.NO_FINDING)
 caption = (
     f"UMAP of the embeddings of {len(points) // (2 * len(titles))} test ECGs and of their reports, "

@@ -194,7 +194,7 @@ caption = (
     f"of {n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per system and kind of prompts, with floors."
-stage.figure("table1", bars.methods(drawn, titles, ncols=2), drawn, caption, alt)
+stage.figure("table1", bars.methods(drawn, titles, ncols=2, xlabel="Score"), drawn, caption, alt)
 
 # %% [markdown]
 # **What to see.** Compare the three bars of one system. From *none* to *fixed* only the prompt

@@ -193,7 +193,7 @@ figure = curves.loss(history, label, late=True, reference="ecg_byte")
 caption = (
     "Training loss of stage two of the four opponents, and of ECG-Byte, on the same batches (a), "
     "and the losses minus ECG-Byte's (b). Lines: running mean; with markers: validation patients. "
-    f"One training seed. First losses, of up to {history['loss'].max():.1f}, are above the axis."
+    f"One training seed. First losses, of up to {history['loss'].max():.1f}, are outside the axes."
 )
 alt = "Five falling curves of the loss against the update, above four curves of differences."
 stage.figure("loss", figure, history, caption, alt)
