@@ -125,7 +125,7 @@ def vectors() -> Line:
     ahead = claim(run, "longer_readers.qinco_minus_deepsl.shifted")
     place = side(ahead, "ahead of DeepSL", "behind DeepSL", "not shown to differ from DeepSL")
     other = claim(run, "longer_readers.qinco_minus_deepssl.shifted")
-    place += side(other, ", with shifts ahead of DeepSSL", ", with shifts behind DeepSSL", "")
+    place += side(other, ", with later copies ahead of DeepSSL", ", with them behind DeepSSL", "")
     methods = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
     longer = table("study_auc", run).query("average == 'macro'").set_index("method")["value"]
     plain, shifted = (
@@ -135,8 +135,8 @@ def vectors() -> Line:
     return (
         "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
         side(unread, f"No; after four times the updates {place}", "Yes", "Not shown"),
-        f"macro-AUC: {macro(methods)}; after four times the updates (one seed) {plain}, and "
-        f"{shifted} if training ECGs are shifted, too",
+        f"macro-AUC: {macro(methods)}; after four times the updates (one seed), in this order, "
+        f"{plain}, and {shifted} with copies of the training ECGs that begin a little later",
         f"{run}/longer_readers.md",
     )
 
@@ -237,7 +237,7 @@ def pretraining() -> Line:
     more = claim(MAIN, "ablation.pretraining_minus_none.exact_match")
     rows = table("07_report_difference").set_index("metric")
     stated = rows.loc["macro_f1", ["value", "low", "high"]].tolist()
-    answers = side(more, "Yes in answers", "No in answers", "Not shown in answers")
+    answers = side(more, "Yes in answers", "No in answers", "Not shown over all answers")
     # No claim names the reports: the interval is one of nine, and not corrected for that.
     return (
         "Does HeartLLM gain from pretraining on tokens?",

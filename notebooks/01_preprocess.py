@@ -211,10 +211,11 @@ print(f"{broken:.3f} mV if these leads are filtered alone, {kept:.6f} mV with al
 # ## Mains: a peak above the local mean is not enough
 #
 # The paper calls a peak a line if it is more than two standard deviations above the local mean.
-# That rule suits spectra averaged over thousands of recordings. **Ours, not the paper's:** the
-# power is taken relative to a smooth fit of the spectrum (LOESS: a line around each point).
-# Averaged over the leads it must be at least 5, and 2.25 times the highest value 1 to 5 Hz away; or
-# in one lead alone at least 16, and 4 times. A hundred recordings of noise show why:
+# That rule suits spectra averaged over thousands of recordings. **Ours, not the paper's:** a peak
+# must meet the paper's rule and two further conditions. They are about its power, divided by that
+# of a smooth fit of the spectrum (LOESS: a line around each point). This ratio must be at least 5,
+# and 2.25 times the highest ratio 1 to 5 Hz away, both averaged over the leads. In one lead alone
+# the limits are 16 and 4 times. A hundred recordings of noise show why:
 
 # %%
 two_sd, with_ours = 0, 0
@@ -304,7 +305,8 @@ print(f"What to see: score {marks['Good']:.2f} against {marks['Poor']:.2f}. Larg
 # Each cohort of the plan is read or simulated ([how](studies/simulator.py)), checked, cleaned,
 # split and stored. They are then merged, and each recording gets one use, such as training or test.
 # The waves of each stored ECG are measured ([how well](studies/measured_truth.py)). The default
-# plan simulates patients with 63 conditions, with the [noise of real recordings](studies/noise.py).
+# plan draws each patient's conditions from a list of 63, with the [noise of real
+# recordings](studies/noise.py).
 
 # %%
 built = {
@@ -406,8 +408,7 @@ DEFINED |= {"S V1 + R V5/6": [Label.SOKOLOW]}
 bins = stage.read("severity")
 bins = bins[bins.groupby("quantity")["ecgs"].transform("sum") > 0]  # labels that can be decided
 titles = {name: " or ".join(FINDINGS[label].name for label in of) for name, of in DEFINED.items()}
-in_mv = {f"{10 * limit:g} mm": f"{limit:g} mV" for limit in bins.loc[bins["unit"] == "mV", "limit"]}
-bins["labels"] = bins["quantity"].map(titles).replace(in_mv, regex=True)
+bins["labels"] = bins["quantity"].map(titles)
 letter = dict(zip(bins["quantity"].unique(), "abcd", strict=False))
 elsewhere = []
 for quantity, part in bins.groupby("quantity", sort=False):
@@ -429,9 +430,9 @@ if is_simulated(stage.plan):
 # %%
 caption = (
     "Quantities as measured in the ECGs of the cohort, stacked: orange where the label above the "
-    f"panel is present, grey where it is absent. Dashed: the limit of the definition. {why} Not "
-    "drawn are ECGs beyond the ends of the axis, and those in which the quantity could not be "
-    f"measured: {', '.join(elsewhere)}."
+    f"panel is present, grey where it is absent. Dashed: the limit of the definition (35 mm are "
+    f"3.5 mV). {why} Not drawn are ECGs beyond the ends of the axis, and those in which the "
+    f"quantity could not be measured: {', '.join(elsewhere)}."
 )
 alt = "Histograms of ECGs, orange on grey, each with a dashed line at a limit."
 if len(bins):

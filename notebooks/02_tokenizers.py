@@ -96,7 +96,7 @@ ends = torch.tensor(cohort.records["n_valid"].to_numpy()[two])
 print("x (ECGs, leads, samples) in mV:", tuple(x.shape), "| samples with signal:", ends.tolist())
 
 # %% [markdown]
-# Each method is first shown on these two ECGs, before it is trained.
+# Each method is first shown on these two ECGs or on a smaller toy, before it is trained.
 #
 # ## The floor: principal components of a window
 #
@@ -249,8 +249,9 @@ assert torch.allclose(zhat, exact.decode(codes), atol=1e-5)
 # the RVQ whose codewords it copies, and both methods start from the same state. This is the network
 # of QINCo2 (2025). ECG-Tok cites the QINCo of 2024, whose codewords are $e$ itself, without $P$ and
 # $Q$. For each vector all $K$ codewords go through the network, although only one of them is
-# chosen. QINCo2 first selects the $A$ codewords whose base is nearest to the residual, and adapts
-# only those. We do the same by the base codewords; QINCo2 learns codebooks for it.
+# chosen. QINCo2 first selects $A$ candidates, and adapts only those, by small codebooks that it
+# learns for this purpose. We select the $A$ codewords whose base is nearest to the residual
+# (`candidates` in the card below).
 
 # %%
 fresh = QINCo(**exact.config())
@@ -273,8 +274,8 @@ assert torch.equal(fresh.encode(vectors), plain.encode(vectors))
 #
 # where $\hat z^{(l)}$ is the sum of the first $l$ codewords and $\lVert \cdot \rVert^2$ the mean
 # square over vectors and their numbers. The last term is the commitment, with $\alpha = 0.25$. In
-# the runs some squared error stands beside the absolute one (`squared_weight` in the profile),
-# because the latter gives up the height of short R waves.
+# the runs the squared error is added to the absolute one, times `squared_weight` of the profile,
+# because the absolute error gives up the height of short R waves.
 
 # %%
 quantiser = ResidualVQ(dim, 3, 8)
@@ -681,7 +682,8 @@ stage.figure(
     cost.cost_quality(points, "bits_per_second", *axes, curves=several),
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
-    f"run, with 95 % intervals over {log_ratio.over}. PCA, RVQ and QINCo stand above each other."
+    f"run, with 95 % intervals over {log_ratio.over}. Points of "
+    "equal bits (PCA, RVQ and QINCo) are side by side."
     + (RATES_DRAWN if several is not None else ""),
     alt="One large point per tokenizer, axes logarithmic; error and bits per second: "
     + f"{'; '.join(at)}.",

@@ -44,7 +44,7 @@
 # - *What is easy to read in them?* ECG-Tok (section 2.4) trains a classifier on the frozen vectors
 #   of the tokens. A finding that the first reader sees and this one misses was there to be read.
 #
-# Three *floors* need no network: prevalence, summary numbers, and these with the usual beat.
+# Three *floors* need no network: prevalence, summary numbers, and these with the median beat.
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -201,7 +201,7 @@ pd.Series(numbers, summary_numbers.SUMMARY_NAMES)[of_v2].to_frame("lead V2").T.r
 # %% [markdown]
 # ## The median beat adds the shape of the waves
 #
-# The third floor reads the same 151 numbers and the usual beat of each lead. The usual beat is the
+# The third floor reads the same 151 numbers and the median beat of each lead, which is the
 # sample-wise median of the aligned beats, from 0.36 s before to 0.56 s after the middle of the QRS,
 # with one number per 20 ms. It has the shape of P, QRS, ST and T. It does not have what differs
 # between beats, and details shorter than 20 ms are averaged.
@@ -378,8 +378,8 @@ assert torch.isclose(loss, by_hand, atol=1e-4)
 # %% [markdown]
 # ## Training
 #
-# Of the methods of the paper's figure, the epoch with the lowest validation loss is scored; of the
-# first reader the last step. No step, size or learning rate is chosen on test ECGs. Sizes and
+# For the methods of the paper's figure, the epoch with the lowest validation loss is scored; for
+# the first reader, the last step. No step, size or learning rate is chosen on test ECGs. Sizes and
 # learning rates were chosen on validation patients, once, and are the same for all tokenizers.
 
 # %%
@@ -498,7 +498,8 @@ print("epoch, so without overfitting:", "; ".join(still))
 # A training that lasted too long would be missing from this list.
 #
 # How large is each classifier, and how much was it trained? An ECG view is one ECG in one epoch.
-# Readers that start from the raw network have its epochs behind them (*Epochs before*).
+# *MFLOPs per ECG* are millions of floating-point operations of one forward pass. Readers that start
+# from the raw network have its epochs behind them (*Epochs before*).
 
 # %%
 budget = stage.read("budget").set_index("method")
@@ -544,19 +545,19 @@ stage.figure(
     auc_and_bits.points(drawn, levels),
     pd.concat([drawn, levels]),
     f"Macro-AUC over all labels against the bits of an ECG, on {on_test}. Both axes are "
-    "logarithmic, the upright one in 1 - AUC. Decoded ECGs are read by the network on the raw "
-    "signal after two further epochs on such ECGs, vectors by an EfficientNetV2. Lines: two "
-    f"floors, and the raw signal. Bars: 95 % intervals over {over}. Points of equal bits stand "
-    f"{100 * auc_and_bits.ASIDE:.0f} % to the left or to the right of their place.",
+    "logarithmic; the vertical one shows 1 - AUC, reversed. Decoded ECGs are read by the network "
+    "on the raw signal after two further epochs on such ECGs, vectors by an EfficientNetV2. Lines: "
+    f"two floors, and the raw signal. Bars and bands: 95 % intervals over {over}. Points of equal "
+    "bits are side by side.",
     "Points with intervals, between lines of two floors and of the raw signal; the lowest point is "
     f"{NAME[scored.idxmin()]} ({scored.min():.2f}), the highest {NAME[scored.idxmax()]} "
     f"({scored.max():.2f}).",
 )
 
 # %% [markdown]
-# **What is there.** A point below a broken line is worse than that floor. The dotted line is of 151
-# summary numbers and a logistic regression, the dashed one of the median beat. A point near the
-# solid line has lost little.
+# **What to see.** A point below a dotted or dashed line is worse than that floor. The dotted line
+# is of 151 summary numbers and a logistic regression, the dashed one of the median beat. A point
+# near the solid line has lost little.
 
 # %%
 for name, floor in {"summary": "summary numbers", "median_beat": "the median beat"}.items():
@@ -642,7 +643,7 @@ stage.figure(
     f"QINCo {bits['qinco']:.0f}. DeepSL and DeepSSL read the raw signal, DeepSSL after a training "
     "without labels. In brackets: pairs of an ECG and a label that it has. Bars begin at 0.5, and "
     "go down where a value is lower. But 0.5 is no floor of a micro-AUC. Two floors are black "
-    "lines: solid, a guess by the prevalence at the ECG's site alone; broken, a logistic "
+    "lines: solid, a guess by the prevalence at the ECG's hospital alone; dashed, a logistic "
     "regression on the median beat. Unknown labels do not count, so a category can have fewer "
     "patients than all labels. One label, anterior ST depression, is in two categories." + left_out,
     "Groups of five bars with intervals and lines for two floors, one group per category and one "

@@ -459,9 +459,9 @@ below = [name for name, of in level.items() if end < of] or ["none of the floors
 print(f"Over the last 20 steps the loss is {end:.2f} nats per token, below:", ", ".join(below))
 
 # %% [markdown]
-# **What to see.** A floor that the curve crosses is beaten on training ECGs; the table above has
-# held-out ones. The learning rate falls to zero at the end, so a flat end does not show that more
-# updates would bring nothing.
+# **What to see.** The curve is the loss on training ECGs, the lines are floors on held-out ECGs. So
+# only the table above, all of it on held-out ECGs, shows which floor is beaten. The learning rate
+# falls to zero at the end, so a flat end does not show that more updates would bring nothing.
 #
 # ## Does a longer past help?
 #
@@ -517,9 +517,9 @@ for name in ("heartllm", "unigram", "bigram", "copy"):
 # **What to see.** The first change needs no long past: tokens of the first second have hardly any
 # context. Whether a longer past helps is shown by the second change. The unigram reads no context,
 # so its fall shows how much easier the later tokens of these ECGs are. The bigram forgets all but
-# one token. What HeartLLM falls by more than these two is what it draws from tokens before the last
-# one, of earlier beats or of the same. The copy of the last beat can fall only once there is a beat
-# to copy.
+# one token. HeartLLM's loss falls by more than these two losses do if it uses tokens before the
+# last one, of this beat or of earlier ones. The copy of the last beat can fall only once there is a
+# beat to copy.
 #
 # ## The forecast, drawn as a signal
 

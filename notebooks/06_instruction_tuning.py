@@ -37,9 +37,10 @@
 # therefore asked in balanced sets: a set has the same words, about ECGs with different true
 # answers. A model that reads the words alone gives one answer to the whole set, so it answers at
 # most one question per set correctly. That is *chance*. A system also reads the patient's age and
-# sex, which can tell it a little more; the control without the ECG reads them too. The tuned
-# model is compared with the commonest answer to each wording, with a classifier of the words, with
-# a model tuned without the ECG, and with methods that read the ECG without a language model.
+# sex, which can tell it a little more; the control without the ECG reads them too. The tuned model
+# is compared with the commonest answer to each template, with a classifier of the words (*Words
+# alone*), with a model tuned without the ECG, and with methods that read the ECG without a language
+# model.
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -196,7 +197,9 @@ stage.table("paraphrases", paraphrases.reset_index(), caption)
 
 # %% [markdown]
 # The property of the toy must hold for the real questions as well. The best fixed answer to each
-# wording is right in exactly one question per set.
+# wording is right in exactly one question per set. An *item* is one question in all its wordings:
+# the kind, the group and the numbers of the labels asked about (`choose:chamber.12-58`). Its best
+# fixed answer is right once per set as well.
 
 # %%
 by_words, by_item = best_by(asked, "question"), best_by(asked, "item")
@@ -206,13 +209,13 @@ assert by_words == by_item
 # %% [markdown]
 # ## One training example as tokens
 #
-# First comes a line about the patient: age, sex, height and weight, in words, and what is unknown
-# is called so. HeartLLM then reads the ECG as tokens: one code per time step, between
+# First comes a line about the patient: age, sex, height and weight, in words. Unknown values are
+# written as "unknown". HeartLLM then reads the ECG as tokens: one code per time step, between
 # `<start_ecg>` and `<end_ecg>`. An instruction and the question follow, then the answer. Below is
 # the first training question. Only the pieces of the answer and its end mark are targets. **Ours,
-# not the paper's:** the ECG comes before the instruction and the question. In the released code
-# it comes behind them. With the ECG in front, one reading of the ECG serves all questions about
-# it. Every system of this project gets the same line and the same instructions.
+# not the paper's:** the ECG comes before the instruction and the question. In the released code it
+# comes behind them. With the ECG in front, one reading of the ECG serves all questions about it.
+# Every system of this project gets the same line and the same instructions.
 
 # %%
 number = 0  # of the training question
@@ -315,10 +318,10 @@ del system  # its copy of the language model
 # so that every training ECG is seen.
 #
 # **Ours, not the paper's:** one model learns both tasks; the released code trains one model per
-# task and data set. And the ECGs of an update contrast: up to four that follow one another were
-# asked one question and have different answers. The next cell shows the first four of the first
-# update. An empty cell means that the question was not asked about that ECG. A group has at most
-# one ECG per answer: of a question with three answers, the fourth ECG begins the next group.
+# task and data set. Second, up to four consecutive ECGs of an update share a question and have
+# different answers to it. The next cell shows the first four of the first update. An empty cell
+# means that the question was not asked about that ECG. A group has at most one ECG per answer: of a
+# question with three answers, the fourth ECG begins the next group.
 
 # %%
 order = ContrastingOrder(cohort.rows("train"), past, seed)
@@ -343,13 +346,14 @@ tuned, control = stage.make("heartllm"), stage.input("04", "no_ecg")
 #
 # ECG-Byte puts the byte pairs of notebook 02 in the place of HeartLLM's tokens. Each of its symbols
 # is a stretch of one lead, so the twelve leads follow one another, and an ECG of 10 s would have
-# thousands of tokens. The model therefore reads a short segment, as the release does. There is no
-# training on ECG tokens alone.
+# thousands of tokens. The model therefore reads a short segment: the release reads two seconds,
+# `laptop` only the first second of each ECG. It cannot see a rhythm or a rare beat that comes
+# later. There is no training on ECG tokens alone.
 #
-# **Ours, not the paper's:** the vectors of the symbols start as drawn and are trained. In the
-# release all start as the mean of the word embeddings and stay so. A model that gets the same
-# vector for every symbol can count the symbols, but whatever their order, its scores are the
-# same. The next cell checks that for two orders of one segment.
+# **Ours, not the paper's:** the vectors of the symbols start at random values and are trained. In
+# the release all start as the mean of the word embeddings and stay so. A model that gets the same
+# vector for every symbol can count the symbols, but whatever their order, its scores are the same.
+# The next cell checks that for two orders of one segment.
 
 # %%
 reads = stage.inputs("ecg_byte")
@@ -560,7 +564,7 @@ caption = (
     "Training loss of HeartLLM, ECG-Byte, ECG-Tok and the control without the ECG on reports and "
     f"questions, over {trained['step'].nunique()} updates on the same batches (a), and "
     "the losses minus HeartLLM's (b). Lines: running mean; with markers: validation patients. The "
-    f"first losses, of up to {history['loss'].max():.1f}, are above the axis. One training seed."
+    f"first losses, of up to {history['loss'].max():.1f}, are outside the axes. One training seed."
 )
 ends = history[history["part"] == "validation"].groupby("method")["loss"].last()
 alt = "Four curves of the loss against the training step, above three of differences. Last losses: "
@@ -584,11 +588,11 @@ print(f"without the ECG {last['no_ecg']:.3f}")
 #
 # The next table says what each system was given in training, pretraining and warm-up included. The
 # floors here learned from all training ECGs and questions. Notebook 04 has what the floors of
-# reports read.
-# An *ECG view* is one ECG read once. The control without the ECG reads a learned constant in its
-# place, which counts as a view, too. *Labels seen* are ECGs of which a label was read. ECG-Tok's
-# are the phrases that its warm-up finds in the training reports, not labels of the waveform.
-# *FLOPs* are floating-point operations of the training.
+# reports read. HeartLLM's supervised tokens include the ECG tokens of its pretraining. An *ECG
+# view* is one ECG read once. The control without the ECG reads a learned constant in its place,
+# which counts as a view, too. *Labels seen* are ECGs of which a label was read. ECG-Tok's are the
+# phrases that its warm-up finds in the training reports, not labels of the waveform. *FLOPs* are
+# floating-point operations of the training.
 
 # %%
 caption = "What each system was given in training, from the base on."
@@ -615,7 +619,7 @@ def by(method: str) -> pd.DataFrame:
 
 
 def of(method: str) -> pd.DataFrame:
-    """Its answers after all training seeds, where the run has siblings."""
+    """The answers of one method, of all training seeds of the run."""
     return all_replies[all_replies["method"] == method]
 
 
@@ -649,7 +653,7 @@ best = dict.fromkeys(wide.columns[1:], "max")
 wide, note = wide_tables.with_seeds(wide, long, "method"), stage.studies_note(long)
 asked_of = long[long["method"] == "heartllm"].set_index("type")["questions"]
 counted = ", ".join(f"{n} {kind}" for kind, n in asked_of.items())
-caption = f"Exact match [95 % interval] of so many questions: {counted}.{note}"
+caption = f"Exact match [95 % interval]. Numbers of questions: {counted}.{note}"
 stage.table("exact_match", wide, caption, best)
 
 # %% [markdown]
@@ -752,7 +756,7 @@ beside, short = [], []
 for name in [name for name in WITHOUT if name in set(encoded["method"])]:
     gap = exact_match.difference(of("ecg_tok"), encoded[encoded["method"] == name], seed=seed)
     line = {"opponent": style.method(name).name, "measure": "exact_match"}
-    beside.append(line | {"difference": gap.text(), "seeds": gap.seeds})
+    beside.append(line | {"difference": gap.text(), "seeds of ECG-Tok": gap.seeds})
     below = " (ECG-Tok is below it)" if gap.high < 0 else ""
     short += [line["opponent"] + below] if gap.low <= 0 else []
 if beside:
@@ -883,14 +887,14 @@ kinds = kinds.round(3).astype(object).where(kinds.notna(), "-").reset_index()
 stage.table("by_attribute", kinds, f"Share of right answers by attribute and kind.{of_one}")
 
 # %%
-from ecglib.labels.label_set import LABELS
+from ecglib.labels.findings import FINDINGS
 
 compared = ["no_ecg", "memoriser", "decoded", *opponents, "ecg_byte", "ecg_tok", "heartllm"]
 chance_of = exact_match.score_chance(guesses).assign(method="chance")
 right = [exact_match.score(of(name)) for name in compared]
 right = pd.concat([chance_of, *right], ignore_index=True)
 about = right["item"].str.extract(r"^verify:[^.]+\.(\d+)$")[0]
-finding = [LABELS[int(number)] if isinstance(number, str) else "" for number in about]
+finding = [FINDINGS[int(number)].name if isinstance(number, str) else "" for number in about]
 right = right.assign(attribute=attribute(right["item"]), finding=finding)
 
 
@@ -913,9 +917,9 @@ else:
     print("No finding has ten verify questions.")
 
 # %% [markdown]
-# **What to see.** A share near that of *chance* says that the method cannot answer about this
-# attribute or finding. With few questions in a row, small differences say nothing: of 14 questions
-# one is 0.07.
+# **What to see.** A share near that of *chance* means that no answer about this attribute or
+# finding is shown to rest on the ECG. With few questions in a row, small differences say nothing:
+# of 14 questions one is 0.07.
 #
 # ## A split by question credits memory, the result
 #
@@ -970,10 +974,10 @@ caption += "them. In the table of exact match Memoriser and Decoded read HeartLL
 stage.table("reports", wide, f"{caption}{stage.studies_note(reports)}")
 
 # %% [markdown]
-# **What to see.** A system that is not above *No ECG* and *Shuffled ECG* does not use the ECG. One
-# below *Memoriser* in macro-F1 states the findings less well than a copied training report. The
-# rows from *Summary numbers* to *Decoded* and the two named *Classifier* have no language model:
-# templates word what they find.
+# **What to see.** A system that is not above *No ECG* and *Shuffled ECG* is not shown to use the
+# ECG. One below *Memoriser* in macro-F1 states the findings less well than a copied training
+# report. The rows from *Summary numbers* to *Decoded* and the two named *Classifier* have no
+# language model: templates word what they find.
 #
 # The perplexity of a system is exp of its loss per word piece of the true reports and answers, on
 # validation patients at the end of its training: among how many equally likely word pieces it has
@@ -1080,8 +1084,8 @@ print(f"  training. The note memoriser gains {leak.text()} of exact match from t
 #   every training ECG, HeartLLM a few answers per ECG.
 # - The classifier of summary numbers and a median beat reads no token and has no language model.
 #   Where it answers more than a language model does, that model leaves much of the ECG unused.
-# - No system is trained out here. The study [four_times](studies/four_times.py) trains three of
-#   them for four times as many updates.
+# - No system is trained to convergence here. The study [four_times](studies/four_times.py) trains
+#   three of them for four times as many updates.
 # - An interval above zero says that the ECG helps at all, not that the answers are useful.
 # - With one training seed, the intervals cover the choice of patients only.
 # - The numbers are not comparable with the paper's, whatever the data. The questions are ours and

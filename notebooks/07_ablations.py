@@ -14,7 +14,7 @@
 # ---
 
 # %% [markdown]
-# # Is token pretraining worth its time?
+# # Does HeartLLM gain from pretraining on tokens?
 #
 # | | |
 # |---|---|
@@ -87,7 +87,7 @@ print(stage.banner())
 # | w/o TAB | age, sex, height and weight in the prompt | study `ablations` |
 # | w/o DISC | the discrete tokens; continuous embeddings take their place | study `ablations` |
 #
-# Where the study [ablations](studies/ablations.py) has been run, its bars stand in the last figure,
+# Where the study [ablations](studies/ablations.py) has been run, its bars are in the last figure,
 # which shows ROUGE-L for reports. The figure of the two arms also has ROUGE-1, BLEU-4, METEOR and
 # the F1 of findings.
 #
@@ -100,7 +100,7 @@ print(stage.banner())
 #
 # | | with pretraining | without |
 # |---|---|---|
-# | LoRA before tuning | pretrained on ECG tokens | as drawn: the base |
+# | LoRA before tuning | pretrained on ECG tokens | untrained, so the model is the base |
 # | embeddings before tuning | pretrained on ECG tokens | as initialised |
 # | tuning | the settings of notebook 06 | the same |
 
@@ -232,7 +232,7 @@ stage.figure(
     f"Tuning loss of both arms over {updates} updates on the same batches (a), and the loss minus "
     "that with pretraining (b). Lines: running mean; with markers: validation patients. HeartLLM "
     "is the arm with pretraining. One training seed. The first losses, of up to "
-    f"{history['loss'].max():.1f}, are above the axis.",
+    f"{history['loss'].max():.1f}, are outside the axes.",
     "Two loss curves against the training step, with and without token pretraining, above their "
     "difference.",
 )
@@ -400,17 +400,20 @@ table
 # reports first.
 
 # %%
-signs = {metric: np.sign(one.value) for metric, one in reports.items()}
-alike = [kinds[metric] for metric, sign in signs.items() if sign == np.sign(gain["all"].value)]
+higher = [kinds[metric] for metric, one in reports.items() if one.value > 0]
 clear = [kinds[metric] for metric, one in reports.items() if one.low > 0 or one.high < 0]
-print(f"{len(alike)} of {len(reports)} scores of reports differ in the direction of exact match.")
-print(f"Clear of zero: {'; '.join(clear) or 'none'}.")
+print(
+    f"{len(higher)} of {len(reports)} scores of reports are higher with pretraining; clear of",
+    end=" ",
+)
+print(f"zero: {'; '.join(clear) or 'none'}.")
 
 # %% [markdown]
 # ## The paper's figure, as far as it has been made
 #
-# A bar with a mark is of one training. Without it, it is the mean over the training seeds of the
-# run. So a small difference between two such bars can be the seed's.
+# A bar with a dagger (†) is of one training, a bar without one is the mean over the training seeds
+# of the run. So a small difference between a bar of the one kind and a bar of the other can be due
+# to the seed.
 
 # %%
 FIGURE = {"heartllm": "full model", "heartllm_no_patient": "without TAB"}
@@ -499,7 +502,7 @@ if gain["all"].seeds == 1:
 # %%
 words = {"better with pretraining": "Yes", "worse with pretraining": "No"}
 answer = words.get(verdict(gain["all"]), "It is not shown")
-print(f"Is token pretraining worth its time? {answer}, on {asked} questions about")
+print(f"Does HeartLLM gain from pretraining on tokens? {answer}, on {asked} questions about")
 print(f"{full['ecg'].nunique()} ECGs: exact match changes by {gain['all'].text()}.")
 print(f"Of {len(compared)} intervals, {len(apart)} leave out zero: {'; '.join(apart) or 'none'}.")
 print("They are not corrected for their number.")

@@ -311,7 +311,7 @@ asked_once = stage.data("attention_question", asked_once)
 # ## Numbers that a UMAP cannot fake
 #
 # TEST, Time-LLM and CLIP, the other three panels of the paper's figure, are trained in the study
-# [systems](studies/systems.py). Where it has been run, they stand beside HeartLLM here. CLIP is the
+# [systems](studies/systems.py). Where it has been run, they are beside HeartLLM here. CLIP is the
 # one with a contrast of pairs of ECGs and reports before its tuning.
 
 # %%
@@ -356,7 +356,8 @@ table = wide_tables.wide(summary, "system", "metric")
 table = wide_tables.with_seeds(table, summary, "system")
 caption = (
     "Probe: 0.5 is mixed, 1 two islands. MRR: mean reciprocal rank. The distance of the centroids "
-    f"has no interval over patients.{stage.studies_note(summary)}"
+    "has no interval over patients. A value of exactly 0 or 1 has the interval of Clopper and "
+    f"Pearson, because no resample differs.{stage.studies_note(summary)}"
 )
 stage.table("alignment", table, caption)
 
@@ -384,7 +385,7 @@ for method, called in METHODS.items():
 # %% [markdown]
 # ## The pictures
 #
-# Above each upper panel stand numbers from the full space, of the training that is drawn. The lower
+# Above each upper panel are numbers from the full space, of the training that is drawn. The lower
 # panel shows the cloud of ECGs of the panel above it, enlarged: there one sees whether ECGs with
 # the same finding lie together. The first figure is of the last layer, the second of the input.
 
@@ -418,7 +419,7 @@ for level, name in {"hidden": "umap", "input": "umap_input"}.items():
     stage.figure(name, figure, part, caption, alt + "; ".join(METHODS.values()) + ".")
 
 # %% [markdown]
-# **What is there.** The numbers decide, because they come from the full space: where picture and
+# **What to see.** The numbers decide, because they come from the full space: where picture and
 # numbers disagree, the numbers count.
 
 # %%

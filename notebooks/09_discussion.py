@@ -241,9 +241,9 @@ if len(drawn):  # none where no earlier notebook is current
 
 # %% [markdown]
 # **What to see.** A claim whose interval reaches 0 fails or cannot be decided by this run. One with
-# an interval that almost reaches 0 can fail by the correction. Panel a has several measures without
-# a unit on one axis (AUC, ratio, F1, share). Compare distances only between claims of one measure.
-# A claim far to the right of 0 had a margin that is small beside the effect.
+# an interval that almost reaches 0 can fail by the correction. The panel of ratios, F1 and shares
+# has several measures without a unit on one axis. Compare distances only between claims of one
+# measure. A claim far to the right of 0 had a margin that is small beside the effect.
 #
 # ## Confirmed on another cohort?
 #
@@ -306,6 +306,8 @@ def reading(auc_value: float, recall: float) -> str:
 
 
 # %%
+from dataclasses import replace
+
 MEASURES = ("auc", "recall", "precision")
 lines = []
 for label, part in stated.groupby("label"):
@@ -314,8 +316,10 @@ for label, part in stated.groupby("label"):
     if positives < least or label not in by_label.index:
         continue
     numbers = {"auc": bootstrap.Estimate(*by_label.loc[label, ["value", "low", "high", "n"]])}
-    for name in MEASURES[1:]:
-        numbers[name] = finding_agreement.micro(part, name, seed=seed, grain="finding")
+    for name, cell in {"recall": "target", "precision": "prediction"}.items():
+        value = finding_agreement.micro(part, name, seed=seed, grain="finding")
+        patients = part.loc[part[cell] == "1", "unit"].nunique()  # over whom it is a share
+        numbers[name] = bootstrap.exact_ends(replace(value, n=max(patients, 1)))
     line = {"name": FINDINGS[label].name, "positives": positives}
     for name, value in numbers.items():
         line |= {name: value.value, f"{name}_low": value.low, f"{name}_high": value.high}
@@ -333,7 +337,7 @@ for place, name in enumerate(MEASURES, start=2):
 table.insert(3, "AUC, raw signal", by_finding["auc_raw"].round(3))
 caption = (
     "AUC in QINCo's decoded ECGs and in the raw signal, recall and precision of ECG-Tok's reports, "
-    "by finding."
+    "by finding. A share of exactly 0 or 1 has the interval of Clopper and Pearson."
 )
 stage.table("by_finding", table, caption)
 
@@ -376,9 +380,9 @@ if unsaid + hard:
     print(f"ECGs {unsaid} of them have an AUC of {HELD} or more, and {hard} a lower one.")
 
 # %% [markdown]
-# **What it says.** Marks at the left are findings that the network reads least well in decoded
-# ECGs. Only a difference from the raw signal is a loss. Without one, the network is too small or
-# too briefly trained, or the finding is hard to see. Marks at the lower right are findings that the
+# **What to see.** Marks at the left are findings that the network reads least well in decoded ECGs.
+# Only a difference from the raw signal is a loss. Without one, the network is too small or too
+# briefly trained, or the finding is hard to see. Marks at the lower right are findings that the
 # language model does not state, although the network recognises them in what QINCo's tokens decode
 # to. An AUC only ranks ECGs, but a report must decide. A rare finding can therefore have a high AUC
 # and still be hard to state without false alarms. A finding close to one of the two limits may be
@@ -513,9 +517,10 @@ print(f"model reads the first {seconds:g} s only.")
 # %% [markdown]
 # **What to see.** A good tokenizer has few tokens, few bits and a small error. Notebook 02 draws
 # the error against the bits. Byte pairs keep the signal up to the width of their 26 amplitude bins,
-# but they need the longest sequence. RVQ and QINCo need equally many tokens and bits. ECG-Tok's
-# adapter reads QINCo's tokens and gives the language model a few vectors, so its language model
-# reads the shortest sequence. The language model of HeartLLM reads one token per time step.
+# and cut off what lies outside their range; they need the longest sequence. RVQ and QINCo need
+# equally many tokens and bits. ECG-Tok's adapter reads QINCo's tokens and gives the language model
+# a few vectors, so its language model reads the shortest sequence. The language model of HeartLLM
+# reads one token per time step.
 
 # %% [markdown]
 # ## What every system needs, and what it reaches
@@ -575,9 +580,9 @@ caption = "Systems by the operations of their training without the tokenizer [95
 stage.table("systems", listed, caption + note, dict.fromkeys(reached.columns[:2], "max"))
 
 # %% [markdown]
-# **What is there.** Compare systems of one kind: with tokens, whose tokenizer is not counted, or
-# with an encoder that is. The table begins with the cheapest training, so a system that reaches as
-# much as one below it is the cheaper one. A score no higher than that of *No ECG* needs no ECG.
+# **What to see.** Compare systems of one kind: with tokens, whose tokenizer is not counted, or with
+# an encoder that is. The table begins with the cheapest training, so a system that reaches as much
+# as one below it is the cheaper one. A score no higher than that of *No ECG* needs no ECG.
 
 # %%
 if "no_ecg" in ends.index:
@@ -801,13 +806,13 @@ display(
 
 # %% [markdown]
 # **What differs.** In `laptop` the reports start from a prefix of several vectors; the paper has
-# one. There the adapter is first warmed up on phrases of the training reports. The warm-up is
-# ours. The study [prefix](studies/prefix.py) takes both away and trains the paper's form, which
-# means one vector, no warm-up and a LoRA; much else remains ours. QINCo and RVQ start from the
-# same k-means codebooks. Both have 16 codebooks of 512 codewords in `laptop`, where the released
-# code has 8 of 512. Each classifier of notebook 03 has eight epochs. After four times the updates
-# DeepSL is further ahead of QINCo's vectors; with training ECGs that are shifted, too, they come
-# close to it and pass DeepSSL (study [longer_readers](studies/longer_readers.py)). Our F1
+# one. There the adapter is first warmed up on phrases of the training reports. The warm-up is ours.
+# The study [prefix](studies/prefix.py) takes both away and trains the paper's form, which means one
+# vector, no warm-up and a LoRA; much else remains ours. QINCo and RVQ start from the same k-means
+# codebooks. Both have 16 codebooks of 512 codewords in `laptop`, where the released code has 8 of
+# 512. Each classifier of notebook 03 has eight epochs. After four times the updates DeepSL is
+# further ahead of QINCo's vectors; with copies of the training ECGs that begin a little later they
+# come close to it and pass DeepSSL (study [longer_readers](studies/longer_readers.py)). Our F1
 # compares findings with the labels of the waveform. The paper's columns "Precision", "Recall" and
 # "F1" are most likely BERTScore, because the released code computes BERTScore under such names.
 #
@@ -852,8 +857,8 @@ read_ecgs = of_heartllm.loc[of_heartllm["item"] == "rouge_l", "ecg"].nunique()
 display(
     Markdown(
         "**What came out.**\n\n"
-        f"- Exact match: {number('qa.exact_match', 1)} % of the questions, where guessing gets "
-        f"{guess.text(1, 100)} %. As a share, its gain over guessing is "
+        f"- Exact match: {number('qa.exact_match', 1)} % of the questions, where chance is "
+        f"{guess.text(1, 100)} %. As a share, its gain over chance is "
         f"{number('qa.gain_over_chance.exact_match')}, over the control without the ECG "
         f"{number('qa.ecg_minus_no_ecg.exact_match')}, over the memoriser of its own codes "
         f"{number('qa.heartllm_minus_memoriser.exact_match')}.\n"
@@ -945,7 +950,8 @@ display(
         f"bits per ECG of 30,000 letters. That is {30000 / of_bpe['tokens_per_ecg']:.1f} letters "
         f"per token. QINCo needs {tokens['qinco']:.0f} tokens.\n"
         f"- Their reconstruction error is {of_bpe['value']:.1f} µV, set by the width of the "
-        "amplitude bins and not by the merges, which lose nothing.\n"
+        "amplitude bins and the cut at the ends of their range, not by the merges, which lose "
+        "nothing.\n"
         f"- It answers {exact('ecg_byte')} of the questions exactly, HeartLLM {exact('heartllm')}, "
         f"ECG-Tok {exact('ecg_tok')}. Micro-F1 of findings {f1(answered, 'ecg_byte')}.\n"
         "- A split by question item, as the released code makes it, raises the exact match of a "
