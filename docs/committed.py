@@ -83,6 +83,11 @@ def low(cell: str) -> float:
     return float(cell.partition("[")[2].partition(",")[0])
 
 
+def high(cell: str) -> float:
+    """The upper end of "0.012 [0.003, 0.021]"."""
+    return float(cell.partition(", ")[2].partition("]")[0])
+
+
 def lines(rows: list[Row]) -> str:
     """The rows as a table of a page in docs/, with links to their files."""
     cells = []

@@ -9,6 +9,7 @@ from committed import (
     claim,
     counted,
     every_seed,
+    high,
     interval,
     judged,
     low,
@@ -88,12 +89,12 @@ def qinco() -> Line:
     of_read = "hardly in what is read of it" if hardly else side(read, "and", "not", "not shown")
     of_read += "" if hardly else " in what is read of it"
     gap = more_spikes()
-    of_read += "; fewer pacing spikes" if gap.low > 0 else ""
+    of_read += "; fewer pacing spikes (one seed)" if gap.low > 0 else ""
     return (
         "Is QINCo better than RVQ?",
         f"{in_signal}, {of_read}",
         f"error {interval(less, 2, ' µV', 1000)} less; macro-AUC of decoded ECGs differs by "
-        f"{interval(read, 4)}; ECGs that keep a pacing spike, RVQ minus QINCo (one seed): "
+        f"{interval(read, 4)}; ECGs that keep a pacing spike, RVQ minus QINCo: "
         f"{gap.text(1, 100)} points",
         f"{MAIN}/02_tokenizers.md",
     )
@@ -124,8 +125,6 @@ def vectors() -> Line:
     unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
     ahead = claim(run, "longer_readers.qinco_minus_deepsl.shifted")
     place = side(ahead, "ahead of DeepSL", "behind DeepSL", "not shown to differ from DeepSL")
-    other = claim(run, "longer_readers.qinco_minus_deepssl.shifted")
-    place += side(other, ", with later copies ahead of DeepSSL", ", with them behind DeepSSL", "")
     methods = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
     longer = table("study_auc", run).query("average == 'macro'").set_index("method")["value"]
     plain, shifted = (
@@ -176,7 +175,8 @@ def reports() -> Line:
     return (
         "Do ECG-Tok's reports use the ECG?",
         f"{used}; {beats} a classifier with templates",
-        f"macro-F1 of findings: {cells('04_table1', 'macro_f1', methods)}",
+        f"macro-F1 of findings with 30 test ECGs or more: "
+        f"{cells('04_table1', 'macro_f1', methods)}",
         f"{MAIN}/tables/04_table1.md",
     )
 
@@ -206,28 +206,31 @@ def answers() -> Line:
 
 def opponents() -> Line:
     """The three systems beside encoders without tokens, trained on pairs of ECGs and reports."""
-    run = f"{STUDY}-two_stage"
-    pairs = claim(f"{STUDY}-systems", "systems.heartllm_minus_clip.exact_match")
-    other = claim(run, "two_stage.ecg_byte_minus_clip_two_stage.exact_match")
-    words = [side(numbers, "yes", "no", "not shown") for numbers in (pairs, other)]
+    three = table("06_three_trainings").query("opponent == 'CLIP'").set_index("method")
+    texts = [three.loc[name, "difference"] for name in ("heartllm", "ecg_byte")]
+    words = [side([0, low(text), high(text)], "yes", "no", "not shown") for text in texts]
     both = f"HeartLLM and ECG-Byte: {words[0]}"
     both = both if words[0] == words[1] else f"HeartLLM: {words[0]}; ECG-Byte: {words[1]}"
     tokens = f"{STUDY}-without_tokens"
     gain = [
         claim(tokens, f"without_tokens.ecg_tok_minus_{name}.{measure}")
-        for name, measure in (("clip", "exact_match"), ("merl", "exact_match"), ("clip", "rouge_l"))
+        for measure in ("exact_match", "rouge_l")
+        for name in ("clip", "merl")
     ]
     least = min(gain[:2], key=lambda numbers: numbers[1])
     ahead = side(least, "yes", "no", "not shown") + " in answers, "
-    ahead += side(gain[2], "yes", "no", "not shown") + " in reports"
-    clip, merl, words_of = (interval(numbers, 3) for numbers in gain)
+    behind = [
+        name for name, numbers in zip(("CLIP", "MERL"), gain[2:], strict=True) if numbers[2] < 0
+    ]
+    ahead += f"reports worse than {' and '.join(behind)}'s" if behind else "reports not worse"
+    clip, merl, clips_words, merls_words = (interval(numbers, 3) for numbers in gain)
     return (
         "Do tokens do better than an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",
-        f"exact match: [HeartLLM minus CLIP](reports/{STUDY}-systems/systems.md) "
-        f"{interval(pairs, 3)}, ECG-Byte minus CLIP with one vector {interval(other, 3)}; three "
-        f"trainings each: ECG-Tok minus CLIP {clip}, minus MERL {merl}, in ROUGE-L of reports "
-        f"minus CLIP {words_of}",
+        f"three trainings each, exact match: [HeartLLM minus CLIP](reports/{MAIN}/tables/"
+        f"06_three_trainings.md) {texts[0]}, ECG-Byte minus CLIP {texts[1]}, ECG-Tok minus CLIP "
+        f"{clip}, minus MERL {merl}; ROUGE-L of reports: ECG-Tok minus CLIP {clips_words}, minus "
+        f"MERL {merls_words}",
         f"{tokens}/without_tokens.md",
     )
 
