@@ -683,7 +683,7 @@ stage.figure(
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
     f"run, with 95 % intervals over {log_ratio.over}. Points of "
-    "equal bits (PCA, RVQ and QINCo) are side by side."
+    "equal bits (PCA, RVQ and QINCo) are a little aside of each other."
     + (RATES_DRAWN if several is not None else ""),
     alt="One large point per tokenizer, axes logarithmic; error and bits per second: "
     + f"{'; '.join(at)}.",

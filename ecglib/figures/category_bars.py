@@ -48,7 +48,7 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
             for place, height in zip(x, value - CHANCE, strict=True):
                 if not abs(height) > SEEN:
                     text = "n/a" if np.isnan(height) else f"{CHANCE + height:.2f}"
-                    axes.text(place, CHANCE + 0.01, text, ha="center", va="bottom", rotation=90)
+                    axes.text(place, CHANCE + 0.01, text, ha="left", va="bottom", rotation=90)
         if floor is not None:
             ends = np.arange(len(categories)) + np.array([[-0.46], [0.46]])
             floors = list(floor.groupby("method", sort=False))

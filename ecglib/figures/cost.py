@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
-ASIDE = 0.05  # share of the cost by which two points of one cost are left and right of their place
+ASIDE = 0.02  # share of the cost by which two points of one cost are left and right of their place
 
 
 def cost_quality(
