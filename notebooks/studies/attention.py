@@ -498,47 +498,44 @@ if lines:
 # ## How much of the attention goes to the ECG?
 
 # %%
-if stage.has("spread"):  # an execution before 2026-11-30 has none
-    words, spread = stage.read("words"), stage.read("spread")
-    rows, places = [], {0: "patient", 1: "ECG"}  # by number; the others are the question's pieces
-    for (system, item), part in words.groupby(["method", "item"], sort=False):
-        line = {"method": system, "asked": asked.loc[item, "question"]}
-        for where in ("patient", "ECG", "question"):
-            inside = part[part["number"].map(places).fillna("question") == where]
-            cells = [f"words:{item}:{number}" for number in inside["number"]]
-            own = spread[(spread["method"] == system) & spread["item"].isin(cells)]
-            own = own.groupby(["unit", "ecg"])["score"].sum().reset_index()
-            share = bootstrap.bounded(bootstrap.mean(own, seed=seed))
-            line |= {where: share.text(), f"even, {where}": round(inside["even"].sum(), 3)}
-        rows.append(line)
-    caption = "Share of the attention of the question's last word piece, by what it goes to [95 % "
-    caption += "interval]. Even: the share of all positions."
-    display(stage.table("attention_to_words", pd.DataFrame(rows), caption))
-else:
-    print("Not measured when this study was made.")
+words, spread = stage.read("words"), stage.read("spread")
+rows, places = [], {0: "patient", 1: "ECG"}  # by number; the others are the question's pieces
+for (system, item), part in words.groupby(["method", "item"], sort=False):
+    line = {"method": system, "asked": asked.loc[item, "question"]}
+    for where in ("patient", "ECG", "question"):
+        inside = part[part["number"].map(places).fillna("question") == where]
+        cells = [f"words:{item}:{number}" for number in inside["number"]]
+        own = spread[(spread["method"] == system) & spread["item"].isin(cells)]
+        own = own.groupby(["unit", "ecg"])["score"].sum().reset_index()
+        share = bootstrap.bounded(bootstrap.mean(own, seed=seed))
+        line |= {where: share.text(), f"even, {where}": round(inside["even"].sum(), 3)}
+    rows.append(line)
+caption = "Share of the attention of the question's last word piece, by what it goes to [95 % "
+caption += "interval]. Even: the share of all positions."
+display(stage.table("attention_to_words", pd.DataFrame(rows), caption))
 
 # %%
-if stage.has("spread"):
-    mean = spread.groupby(["method", "item"])["score"].mean().rename("attention").reset_index()
-    mean[["item", "number"]] = mean["item"].str.extract(r"words:(.*):(\d+)$")
-    pieces = words.merge(mean.astype({"number": int}), on=["method", "item", "number"])
-    pieces = pieces[pieces["number"] > 1]
-    stage.table("pieces", pieces[["method", "item", "number", "piece", "attention"]].round(4))
-    lines = []
-    for (system, item), part in pieces.groupby(["method", "item"], sort=False):
-        most = part.nlargest(5, "attention").itertuples()
-        text = ", ".join(f"{one.piece} {one.attention:.3f}" for one in most)
-        lines.append({"method": system, "asked": asked.loc[item, "question"], "pieces": text})
-    caption = "The five pieces of the question with the most attention of its last piece, mean."
-    display(stage.table("first_pieces", pd.DataFrame(lines), caption))
+mean = spread.groupby(["method", "item"])["score"].mean().rename("attention").reset_index()
+mean[["item", "number"]] = mean["item"].str.extract(r"words:(.*):(\d+)$")
+pieces = words.merge(mean.astype({"number": int}), on=["method", "item", "number"])
+pieces = pieces[pieces["number"] > 1]
+stage.table("pieces", pieces[["method", "item", "number", "piece", "attention"]].round(4))
+lines = []
+for (system, item), part in pieces.groupby(["method", "item"], sort=False):
+    most = part.nlargest(5, "attention").itertuples()
+    text = ", ".join(f"{one.piece} {one.attention:.3f}" for one in most)
+    lines.append({"method": system, "asked": asked.loc[item, "question"], "pieces": text})
+caption = "The five pieces of the question with the most attention of its last piece, mean."
+display(stage.table("first_pieces", pd.DataFrame(lines), caption))
 
 # %% [markdown]
-# **What to see.** In the first table compare a share with the even one beside it. A share of the
-# ECG that is far below says that the answer's first word looks mostly at words. A high share of the
-# patient says little: models often rest spare attention on the first positions. Nor does a low
-# share of the ECG say that it is not read, because a model can bring what it has read to a few
-# positions first. The deletion above tests what depends on the ECG's tokens. In the second table a
-# dot stands for a blank. The last piece also attends to itself.
+# **What to see.** In the first table compare a share with the even one beside it. The instruction
+# in front of every question counts as part of it. A share of the ECG that is far below says that
+# the answer's first word looks mostly at words. A high share of the patient says little: models
+# often rest spare attention on the first positions. Nor does a low share of the ECG say that it is
+# not read, because a model can bring what it has read to a few positions first. The deletion above
+# tests what depends on the ECG's tokens. In the second table a dot stands for a blank. The last
+# piece also attends to itself.
 #
 # ## Two maps of one answer each
 #
