@@ -227,8 +227,8 @@ def opponents() -> Line:
     return (
         "Do tokens do better than an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",
-        f"three trainings each, exact match: [HeartLLM minus CLIP](reports/{MAIN}/tables/"
-        f"06_three_trainings.md) {texts[0]}, ECG-Byte minus CLIP {texts[1]}, ECG-Tok minus CLIP "
+        f"three trainings each, exact match: [HeartLLM minus CLIP](reports/{MAIN}/"
+        f"06_instruction_tuning.md) {texts[0]}, ECG-Byte minus CLIP {texts[1]}, ECG-Tok minus CLIP "
         f"{clip}, minus MERL {merl}; ROUGE-L of reports: ECG-Tok minus CLIP {clips_words}, minus "
         f"MERL {merls_words}",
         f"{tokens}/without_tokens.md",

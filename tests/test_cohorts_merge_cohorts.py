@@ -210,9 +210,9 @@ def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsy
     write_model(tmp_path / "model", 77)
     command = ["--model", str(tmp_path / "model"), "--source", "ptbxl", "--data-root", str(tree)]
     assert main([*command, "--out", str(tree / "labels.csv")]) == 0
-    said = capsys.readouterr().out
-    assert "4 distinct reports of 8 ECGs, on c" in said
-    assert f"labels of {len(before) + 1} ECGs" in said
+    printed = capsys.readouterr().out
+    assert "4 distinct reports of 8 ECGs, on c" in printed
+    assert f"labels of {len(before) + 1} ECGs" in printed
 
     cohort = build_cohort(tmp_path / "after", tree, source="ptbxl", label_table="labels.csv")
     after = cohort.records

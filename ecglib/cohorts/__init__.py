@@ -8,7 +8,7 @@ In reading order:
 - `quarantine`: reasons to reject a recording.
 - `long_recordings`: recordings of more than ten seconds, cut or as windows.
 - `label_table`: labels from a CSV instead of the source's own.
-- `reports`: how much of a data folder's reports the labelling rules understand.
+- `report_words`: how much of a data folder's reports the labelling rules understand.
 - `workers`: one function over many chunks, on cores or a Dask cluster.
 - `shards`: the chunks of an unfinished build on the disk.
 - `records`: the table of a cohort, its quarantine and its manifest.

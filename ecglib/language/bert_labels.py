@@ -23,7 +23,7 @@ from tqdm import tqdm
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from ecglib.cohorts.label_table import write_label_table
-from ecglib.cohorts.reports import listed
+from ecglib.cohorts.report_words import listed
 from ecglib.labels.label_set import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
 
 WORDPIECES = 512  # of a report that the model sees

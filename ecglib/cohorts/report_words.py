@@ -1,6 +1,6 @@
 """The reports of a data folder: how much of them the labelling rules understand, and what not.
 
-    python -m ecglib.cohorts.reports --source mimic --data-root DIR
+    python -m ecglib.cohorts.report_words --source mimic --data-root DIR
 
 reads no signal. A report with a word that no rule knows keeps the findings that it states, but none
 of its labels is absent (`sources.mimic.labels`). Many such reports make findings look commoner than
@@ -57,7 +57,7 @@ def understood(reports: Sequence[str]) -> tuple[dict[str, int], Counter]:
 
 def main(arguments: list[str]) -> int:
     """Run the command line: exit status."""
-    parser = argparse.ArgumentParser(prog="python -m ecglib.cohorts.reports")
+    parser = argparse.ArgumentParser(prog="python -m ecglib.cohorts.report_words")
     parser.add_argument("--source", required=True, help=f"one of {', '.join(READERS)}")
     parser.add_argument("--data-root", type=Path, required=True, help="folder of the release")
     options = parser.parse_args(arguments)
