@@ -175,7 +175,7 @@ def reports() -> Line:
     return (
         "Do ECG-Tok's reports use the ECG?",
         f"{used}; {beats} a classifier with templates",
-        f"macro-F1 of findings with 30 test ECGs or more: "
+        f"macro-F1 over conditions with 30 test ECGs or more: "
         f"{cells('04_table1', 'macro_f1', methods)}",
         f"{MAIN}/tables/04_table1.md",
     )
@@ -222,13 +222,18 @@ def opponents() -> Line:
     behind = [
         name for name, numbers in zip(("CLIP", "MERL"), gain[2:], strict=True) if numbers[2] < 0
     ]
-    ahead += f"reports worse than {' and '.join(behind)}'s" if behind else "reports not worse"
+    ahead += (
+        f"reports worse than {' and '.join(behind)}'s"
+        if behind
+        else "reports not shown to be worse"
+    )
     clip, merl, clips_words, merls_words = (interval(numbers, 3) for numbers in gain)
     return (
         "Do tokens do better than an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",
-        f"three trainings each, exact match: [HeartLLM minus CLIP](reports/{MAIN}/"
-        f"06_instruction_tuning.md) {texts[0]}, ECG-Byte minus CLIP {texts[1]}, ECG-Tok minus CLIP "
+        f"three trainings each, exact match (of HeartLLM and ECG-Byte not registered): [HeartLLM "
+        f"minus CLIP](reports/{MAIN}/06_instruction_tuning.md) {texts[0]}, ECG-Byte minus CLIP "
+        f"{texts[1]}, ECG-Tok minus CLIP "
         f"{clip}, minus MERL {merl}; ROUGE-L of reports: ECG-Tok minus CLIP {clips_words}, minus "
         f"MERL {merls_words}",
         f"{tokens}/without_tokens.md",

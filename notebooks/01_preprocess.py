@@ -434,7 +434,7 @@ caption = (
     f"3.5 mV). {why} Not drawn are ECGs beyond the ends of the axis, and those in which the "
     f"quantity could not be measured: {', '.join(elsewhere)}."
 )
-alt = "Histograms of ECGs, orange on grey, each with a dashed line at a limit."
+alt = "Histograms of ECGs, grey on orange, each with a dashed line at a limit."
 if len(bins):
     stage.figure("severity", definition_limits.against_limits(bins), bins, caption, alt)
 bins["near"] = ((bins["low"] + bins["high"]) / 2 / bins["limit"] - 1).abs() < 0.1

@@ -778,8 +778,9 @@ ours = all_replies[all_replies["method"].isin(["heartllm", "ecg_byte"])]
 trained = stage.join_study("without_tokens", "answers", ours, set(ours["item"]))
 lines = []
 for name, opponent in product(ours["method"].unique(), ("clip", "merl")):
-    if opponent in set(trained["method"]):
-        gap = exact_match.difference(of(name), trained[trained["method"] == opponent], seed=seed)
+    other = trained[trained["method"] == opponent]
+    if len(other) and set(other["seed"]) == set(of(name)["seed"]):  # else they cannot be paired
+        gap = exact_match.difference(of(name), other, seed=seed)
         names = {"method": name, "opponent": style.method(opponent).name}
         lines.append(names | {"difference": gap.text(), "seeds of each": gap.seeds})
 if lines:

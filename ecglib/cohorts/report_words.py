@@ -31,12 +31,15 @@ KINDS = (
 def listed(source: str, root: Path) -> pd.DataFrame:
     """All ECGs of a data folder, also those that a cohort will not keep: columns ecg_id and report.
 
-    `source`: one of `build.READERS`, with its settings of the default. Raises FileNotFoundError and
-    ValueError: an unknown source, or as the reader does for a folder that it cannot read.
+    `source`: one of `build.READERS`, with its default settings, so without a plan's translation or
+    table. Raises FileNotFoundError and ValueError: an unknown source, no ECG, or as the reader does
+    for a folder that it cannot read.
     """
     if source not in READERS:
         raise ValueError(f"unknown source {source!r}; valid: {', '.join(READERS)}")
     records, _ = READERS[source].records(root)
+    if not records:
+        raise ValueError(f"{root} lists no ECG that the source {source} reads by default")
     return pd.DataFrame(records, columns=["ecg_id", "report"])
 
 

@@ -13,7 +13,7 @@ ASIDE = 0.04  # share of the bits by which points of equal bits stand left or ri
 
 def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
     """AUC against bits, one point per method; the axis is logarithmic in 1 - AUC. Points of equal
-    bits are side by side, ASIDE to the left and to the right of their place, by their AUC.
+    bits are side by side around their place, twice ASIDE from each other, by their AUC.
 
     Args:
         table: COLUMNS.

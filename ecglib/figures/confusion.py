@@ -20,7 +20,7 @@ def matrices(tables: dict[str, pd.DataFrame]) -> Figure:
         for axes, (title, table) in zip(panels, tables.items(), strict=True):
             named, numbered = _named(table)
             look = {"annot": named, "fmt": "d", "cmap": "Blues", "vmin": 0, "vmax": 1}
-            share = named.div(named.sum(axis=1), axis=0)
+            share = named.div(named.sum(axis=1), axis=0).fillna(0)
             sns.heatmap(share, **look, cbar=False, ax=axes)
             for text, dark in zip(axes.texts, share.to_numpy().ravel() > DARK, strict=True):
                 text.set_color("white" if dark else "black")
@@ -41,5 +41,7 @@ def _named(table: pd.DataFrame) -> tuple[pd.DataFrame, bool]:
         return table, False
     number = {name: str(place) for place, name in enumerate(table.index, 1)}
     rows = {name: fill(f"{place}. {name}", 36) for name, place in number.items()}
-    columns = {name: number.get(name, fill(name, 9)) for name in table.columns}
+    columns = {
+        name: number.get(name, fill(name, 9, break_long_words=False)) for name in table.columns
+    }
     return table.rename(index=rows, columns=columns), True

@@ -82,7 +82,7 @@ def passable(folder: Path) -> Path:
     a notebook."""
     if os.pathsep in str(folder):
         text = f"{folder} holds {os.pathsep!r}, with which folders are passed to notebooks"
-        raise RunError(f"{text}; give a link to it whose name has none")
+        raise RunError(f"{text}; rename it, or move it")
     return folder
 
 
