@@ -20,12 +20,8 @@ from ecglib.cohorts.build import READERS
 from ecglib.labels import labeller
 
 MOST = 30  # clauses that are printed
-KINDS = (
-    "understood wholly",
-    "with a clause that no rule knows",
-    "not analysed to the end",
-    "empty",
-)
+WHOLE, UNFINISHED = "understood wholly", "not analysed to the end"
+UNKNOWN, EMPTY = "with a clause that no rule knows", "empty"
 
 
 def listed(source: str, root: Path) -> pd.DataFrame:
@@ -44,17 +40,17 @@ def listed(source: str, root: Path) -> pd.DataFrame:
 
 
 def understood(reports: Sequence[str]) -> tuple[dict[str, int], Counter]:
-    """How many reports are of each of KINDS; and in how many each clause stands that no rule knows.
+    """How many reports are of each kind; and in how many each clause occurs that no rule knows.
 
     A report that is unknown in part and not analysed to the end counts as unknown.
     """
-    kinds, unknown = dict.fromkeys(KINDS, 0), Counter()
+    kinds, unknown = dict.fromkeys((WHOLE, UNKNOWN, UNFINISHED, EMPTY), 0), Counter()
     for text, times in tqdm(Counter(reports).items(), unit="text", disable=None):
         reading = labeller.read(text)
         clauses = {part.text.strip() for part in reading.stretches if part.kind == labeller.UNKNOWN}
         unknown.update(dict.fromkeys(clauses, times))
-        place = 1 if clauses else 0 if reading.finished else 2
-        kinds[KINDS[place if text.strip() else 3]] += times
+        kind = UNKNOWN if clauses else WHOLE if reading.finished else UNFINISHED
+        kinds[kind if text.strip() else EMPTY] += times
     return kinds, unknown
 
 

@@ -108,11 +108,12 @@ def _end_at_late(axes: Axes) -> None:
     if not late.size:
         return
     room = 0.05 * np.ptp(late)
-    axes.set_ylim(late.min() - room, late.max() + room)
+    low, high = late.min() - room, late.max() + room
+    axes.set_ylim(low, high)
     for line in axes.lines:
-        y = np.asarray(line.get_ydata(), float)
-        if line.get_marker() not in (None, "None"):
-            line.set_ydata(np.where((y < late.min() - room) | (y > late.max() + room), np.nan, y))
+        if line.get_marker() != "None":
+            y = np.asarray(line.get_ydata(), float)
+            line.set_ydata(np.where((y < low) | (y > high), np.nan, y))
 
 
 def _draw(axes: Axes, table: pd.DataFrame, smooth: int, raw: bool = True) -> None:

@@ -21,8 +21,8 @@ def curves(
     of_auc: bool = False,
     levels: pd.DataFrame | None = None,
 ) -> Figure:
-    """A measure with its intervals against a size on a logarithmic axis. Points of one size are
-    side by side.
+    """A measure with its intervals against a size on a logarithmic axis. Each method is
+    moved a little aside by its turn, so points of one size are side by side.
 
     `table`: columns method, `size`, value, low, high; methods in order of appearance. `of_auc`
     makes the axis logarithmic in 1 - AUC. `levels`: columns method, value, low, high; a line across

@@ -25,6 +25,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from ecglib.cohorts.label_table import write_label_table
 from ecglib.cohorts.report_words import listed
 from ecglib.labels.label_set import BERT_THRESHOLD, LABELS, NOT_ASSESSABLE
+from ecglib.training.device import choose_machine
 
 WORDPIECES = 512  # of a report that the model sees
 
@@ -83,10 +84,11 @@ def main(arguments: list[str]) -> int:
     records = listed(options.source, options.data_root)
     reports = records["report"].tolist()
     distinct = sorted(set(reports), key=lambda text: (len(text), text))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    because = f"torch sees {'a' if device == 'cuda' else 'no'} CUDA device"
-    print(f"{len(distinct)} distinct reports of {len(reports)} ECGs, on {device}, since {because}")
-    read = label_with_bert(distinct, options.model, device=device)
+    hardware = {"device": "auto", "dtype": "float32", "threads": torch.get_num_threads()}
+    machine = choose_machine(hardware)
+    chosen = machine.reason.partition(";")[0]
+    print(f"{len(distinct)} distinct reports of {len(reports)} ECGs, on {chosen}")
+    read = label_with_bert(distinct, options.model, device=machine.device)
     place = {text: row for row, text in enumerate(distinct)}
     states = read[[place[report] for report in reports]]
     states[[not report for report in reports]] = NOT_ASSESSABLE

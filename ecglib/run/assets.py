@@ -42,7 +42,7 @@ def parse_local(values: list[str]) -> dict[str, Path]:
         pin(name)
         if name in local:
             raise RunError(f"--asset gives {name} twice: {local[name]} and {folder}")
-        local[name] = roots.passable(Path(folder).expanduser().resolve())
+        local[name] = roots.located(folder)
         if not local[name].is_dir():
             raise RunError(f"--asset {name}: {local[name]} is not a folder")
     return local

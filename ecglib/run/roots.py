@@ -72,18 +72,19 @@ def parse(values: list[str], plan: dict, plan_name: str) -> dict[str, Path]:
             raise RunError(f"--data-root {value!r} names no folder; is a variable in it unset?")
         if name in roots:
             raise RunError(f"--data-root gives the cohort {name} twice: {roots[name]} and {folder}")
-        roots[name] = passable(Path(folder).expanduser().resolve())
+        roots[name] = located(folder)
         check_root(name, roots[name], readers[name])
     return roots
 
 
-def passable(folder: Path) -> Path:
-    """The folder. Raises RunError: its name holds what separates folders where they are passed to
-    a notebook."""
-    if os.pathsep in str(folder):
-        text = f"{folder} holds {os.pathsep!r}, with which folders are passed to notebooks"
+def located(folder: str) -> Path:
+    """The absolute path of a folder that a command names. Raises RunError: the path holds what
+    separates folders where they are passed to a notebook."""
+    path = Path(folder).expanduser().resolve()
+    if os.pathsep in str(path):
+        text = f"{path} holds {os.pathsep!r}, with which folders are passed to notebooks"
         raise RunError(f"{text}; rename it, or move it")
-    return folder
+    return path
 
 
 def _readers(plan: dict) -> dict[str, dict]:

@@ -27,8 +27,8 @@ def rows(run: str) -> tuple[pd.DataFrame, set[int]]:
     folder = REPO / "reports" / run / "predictions"
     texts = predictions.read_table(folder / "04_texts.parquet")
     truth = predictions.read_table(folder / "01_split.parquet").set_index("ecg")
-    saved = predictions.read_table(folder / "04_reports.parquet")["item"].unique()
-    scored = {int(item[8:]) for item in saved if item.startswith("finding:")}
+    saved = predictions.read_table(folder / "04_reports.parquet")["item"].drop_duplicates()
+    scored = set(predictions.numbers(saved, "finding")) - {-1}
     every = [int(label) for label in FINDINGS]
     parts = []
     for method in METHODS:
