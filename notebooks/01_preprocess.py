@@ -428,11 +428,12 @@ if is_simulated(stage.plan):
     )
 
 # %%
+on_paper = " (35 mm are 3.5 mV)" if "S V1 + R V5/6" in letter else ""
 caption = (
     "Quantities as measured in the ECGs of the cohort, stacked: orange where the label above the "
-    f"panel is present, grey where it is absent. Dashed: the limit of the definition (35 mm are "
-    f"3.5 mV). {why} Not drawn are ECGs beyond the ends of the axis, and those in which the "
-    f"quantity could not be measured: {', '.join(elsewhere)}."
+    f"panel is present, grey where it is absent. Dashed: the limit of the definition{on_paper}. "
+    f"{why} Not drawn are ECGs beyond the ends of the axis, and those in which the quantity could "
+    f"not be measured: {', '.join(elsewhere)}."
 )
 alt = "Histograms of ECGs, grey on orange, each with a dashed line at a limit."
 if len(bins):

@@ -735,9 +735,9 @@ print(f"on neither side: {'; '.join(near) or 'none'}")
 # scored.
 #
 # The next table has ECG-Tok beside a floor that copies and one that classifies. *Cases* are the
-# true ones of the test set. A finding is listed with ten cases or more; the scores above need more.
-# The finding with the lowest recall of ECG-Tok is first. The table `04_recall_by_finding` has the
-# recall of all methods.
+# true ones of the test set. A finding is listed with ten cases or more. How many the scores above
+# need is `scoring: min_positives` of the profile, 30 in `laptop`. The finding with the lowest
+# recall of ECG-Tok is first. The table `04_recall_by_finding` has the recall of all methods.
 
 # %%
 by_finding = finding_agreement.by_finding(stated)

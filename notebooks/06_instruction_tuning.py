@@ -350,10 +350,10 @@ tuned, control = stage.make("heartllm"), stage.input("04", "no_ecg")
 # `laptop` only the first second of each ECG. It cannot see a rhythm or a rare beat that comes
 # later. There is no training on ECG tokens alone.
 #
-# **Ours, not the paper's:** the vectors of the symbols start at random values and are trained. In
-# the release all start as the mean of the word embeddings and stay so. A model that gets the same
-# vector for every symbol can count the symbols, but whatever their order, its scores are the same.
-# The next cell checks that for two orders of one segment.
+# **Ours, not the paper's:** the vectors of the symbols start at random values (below: *as drawn*)
+# and are trained. In the release all start as the mean of the word embeddings and stay so. A model
+# that gets the same vector for every symbol can count the symbols, but whatever their order, its
+# scores are the same. The next cell checks that for two orders of one segment.
 
 # %%
 reads = stage.inputs("ecg_byte")

@@ -240,8 +240,8 @@ stage.figure(
 # %%
 held = history[history["part"] == "validation"].set_index(["step", "method"])["loss"]
 for when, step in {"start": history["step"].min(), "end": history["step"].max()}.items():
-    print(f"validation loss at the {when}: {held[step, 'heartllm']:.3f} with pretraining,", end=" ")
-    print(f"{held[step, 'heartllm_no_pretraining']:.3f} without")
+    with_it, without = (held[step, method] for method in ("heartllm", "heartllm_no_pretraining"))
+    print(f"validation loss at the {when}: {with_it:.3f} with pretraining, {without:.3f} without")
 
 # %% [markdown]
 # **What to see.** The arm with pretraining can begin higher: its LoRA learned ECG tokens alone, and

@@ -25,6 +25,7 @@ from ecglib.cohorts.split import FRACTIONS
 from ecglib.cohorts.store import LABEL_COLUMNS, Cohort
 from ecglib.language.bert_labels import label_with_bert, main
 from ecglib.run import profiles, roots
+from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).parents[1]
@@ -61,6 +62,15 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
         config = {key: entry[key] for key in SETTINGS if key in entry}
         parts[name] = build_cohort(out / name, trees / name, **config)
     return SimpleNamespace(plan=plan, parts=parts, whole=merge(out, plan["roles"], parts))
+
+
+def test_statements_are_asked_for_only_where_reports_are_read(tmp_path: Path):
+    entry = profiles.load_plan(Paths(REPO, tmp_path, tmp_path), "mimic")["cohorts"]["mimic"]
+    (tmp_path / "files").mkdir()
+    (tmp_path / "record_list.csv").touch()
+    roots.check_root("mimic", tmp_path, entry | {"reports": False})
+    with pytest.raises(RunError, match=f"holds no {roots.REPORTS}: it is not laid out like"):
+        roots.check_root("mimic", tmp_path, entry)
 
 
 def merge(folder: Path, roles: dict[str, list[str]], cohorts: Iterable[str]) -> Cohort:

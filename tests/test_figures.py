@@ -254,6 +254,12 @@ def test_each_number_of_a_telling_finding_has_its_name():
         assert mark.xy[1] == recall[name]
 
 
+def test_a_margin_is_dashed_on_both_sides_of_zero():
+    for margin, dashed in ((0.02, [-0.02, 0.02]), (0.0, [])):
+        lines = forest.differences(NAMED, margin=margin).axes[0].get_lines()
+        assert [line.get_xdata()[0] for line in lines if line.get_linestyle() == "--"] == dashed
+
+
 def test_losses_that_hide_each_other_come_apart_in_a_panel_of_differences():
     apart = minus(LOSSES, "rvq").groupby(["method", "part"])["loss"].agg(["min", "max"])
     assert apart.loc[("qinco", "train")].tolist() == pytest.approx([-0.1, -0.1])

@@ -30,6 +30,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
         (["--data", "real", "--data-root", "notebooks"], "holds no list.csv"),
         (["--data", "real", "--data-root", ""], "--data-root '' names no folder"),
         (["--data", "real", "--data-root", "cohort="], "names no folder; is a variable in it"),
+        (["--data", "real", "--data-root", "a:b"], "a:b holds ':', with which folders"),
         (["--asset", "llama32_1b="], "--asset 'llama32_1b=' must be NAME=FOLDER"),
         (["--data-root", "notebooks"], "data plan synthetic reads 0 folders: leave out"),
         (["--check", "--force", "12"], "unknown notebook '12'"),

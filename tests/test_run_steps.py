@@ -2,6 +2,7 @@
 the closure over imports, what counts in code, and why two keys differ."""
 
 import subprocess
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,19 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(RunError, match="must be a module-level function of toylib"):
         step_parts(documented_step, {}, {}, 0, machine, library)  # its code is in no key
     return run
+
+
+def test_a_large_file_is_read_again_once_it_has_changed(tmp_path: Path, monkeypatch):
+    file, opened, read = tmp_path / "numbers.csv", [], manifest.hashlib.file_digest
+    monkeypatch.setattr(manifest, "LARGE", 100)
+    monkeypatch.setattr(
+        manifest.hashlib, "file_digest", lambda *given: opened.append(1) or read(*given)
+    )
+    for content, times in ((b"1", 2), (b"1" * 100, 1), (b"2" * 100, 1)):
+        file.write_bytes(content)
+        opened.clear()
+        assert manifest.sha256(file) == manifest.sha256(file) == sha256(content).hexdigest()
+        assert len(opened) == times, "a small file is read each time"
 
 
 def test_a_result_is_made_once_shared_and_goes_with_the_last_link_to_it(step, tmp_path: Path):

@@ -2,7 +2,7 @@
 
 In reading order:
 label_set: the labels, their categories and states.
-label_groups: labels of one condition, which a mean over groups counts once.
+label_groups: labels that are much alike, a group of which a mean counts once.
 findings: the findings that reports state, with their wordings, and the report that states all.
 finding_conditions: the condition of each finding, by which scores of reports count.
 rules: the rules of label_rules.yaml, compiled.

@@ -1,4 +1,4 @@
-"""Labels that belong to one condition, from label_groups.csv: a mean over groups counts them once.
+"""Labels that are much alike, from label_groups.csv: a mean over groups counts a group once.
 
 A condition often brings several labels: left ventricular hypertrophy has two voltage criteria. A
 mean over labels counts such a condition two or three times. Each of the 77 labels is in one group.
