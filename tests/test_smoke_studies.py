@@ -262,7 +262,7 @@ def test_the_study_of_noise_has_the_same_patients_with_both_noises(studies):
         assert list(of.index) == ["Noise fitted to PTB-XL", "2 times that noise"]
         assert change == pytest.approx(of.iloc[0] - of.iloc[1], abs=1e-9)
     table = pd.read_csv(reports / "tables" / "study_noise.csv")
-    assert len(table) == 5 and table.columns[-1] == "share that was noise"
+    assert len(table) == 5 and table.columns[-1] == "share that was extra noise"
 
 
 def test_the_opponents_answer_what_heartllm_answered(studies):

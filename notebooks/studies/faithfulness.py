@@ -223,7 +223,8 @@ def listed(methods: list[str]) -> str:
 # %% [markdown]
 # ## How much of the R wave is left?
 #
-# The claim is about the best of four tokenizers. The best one is chosen on validation patients.
+# The claim: the best of VQ, RVQ, QINCo and FSQ changes R by less than 7 % of its height in half of
+# the test ECGs or more. The best one is chosen on validation patients.
 
 
 # %%
@@ -248,8 +249,11 @@ r_table = [{"method": n, **vars(e)} for (item, n), e in change.items() if item =
 stage.table("r_amplitude", pd.DataFrame(r_table), "Median change of R as a share of R.").round(3)
 
 # %%
+limit = stage.registry()["faithful.r_amplitude.relative.best"]["margin"]
+verdict = "holds" if change["r_change_test", best].high < limit else "is not shown"
 print(f"Best on validation patients: {NAME[best]}. In half of the test ECGs,", end=" ")
 print(f"{NAME[best]} changes R by {100 * change['r_change_test', best].value:.1f} % or less.")
+print(f"The claim, less than {100 * limit:g} %, {verdict}.")
 largest = max(r_table, key=lambda row: row["value"])
 print(f"R changes most after {NAME[largest['method']]}:", end=" ")
 print(f"by {100 * largest['value']:.1f} % or more in half of the test ECGs.")
@@ -311,8 +315,8 @@ stage.figure(
     caption=f"Mean absolute error of measurements on reconstructions of "
     f"{faithful['ecg'].nunique()} test ECGs, with 95 % intervals over patients. Where there is a "
     "margin (dashed), a lost measurement counts as twice the margin; the black tick is the error "
-    "of those kept, which is above the bar where kept ones err by more than two margins. Last "
-    "panel: the share of PR intervals that are lost.",
+    "of those kept. It is to the right of the bar's end where they err by more than two margins on "
+    "average. Rate and T have no margin. Last panel: the share of PR intervals that are lost.",
     alt="Seven panels of measurements and one of lost PR intervals, with a bar and an interval for "
     "each tokenizer.",
 )
@@ -392,17 +396,21 @@ for split, part in splits.items():
 parts = pd.concat(parts).round(4)
 stage.table("faithful_by_condition", parts, "The same by lead, quality and condition.")
 leads = parts[parts["quantity"].isin(["r_amplitude", "st_level"]) & (parts["split"] != "condition")]
+rank = {"best third": 0, "middle": 1, "lowest third": 2}
+leads = leads.sort_values("condition", key=lambda of: of.map(rank).fillna(-1), kind="stable")
+leads = leads.assign(method=leads["method"].map(NAME))
+leads["quantity"] = leads["quantity"].map({"r_amplitude": "R (mV)", "st_level": "ST (mV)"})
 by = {"index": ["split", "condition"], "columns": ["quantity", "method"]}
-leads.pivot_table(**by, values="value", sort=False).round(3)  # mV
+leads.pivot_table(**by, values="value", sort=False).round(3)
 
 # %%
 within = parts[parts["split"] == "condition"]
 caption = (
     f"Mean absolute error over the claim's margin, by condition, on conditions of {fewest} test "
-    "ECGs or more, the most changed first; a lost measurement counts as two margins. The scale is "
-    "logarithmic: red is above the margin, yellow at it, blue below it. A dot marks an error above "
-    "the margin; grey: nothing to be measured. In brackets: ECGs, those of the measurement that "
-    "most have."
+    "ECGs or more. Rows are ordered by the mean over all tokenizers and measurements, the largest "
+    "first; a lost measurement counts as two margins. The scale is logarithmic: red is above the "
+    "margin, yellow at it, blue below it. A dot marks an error above the margin; grey: nothing to "
+    "measure. In brackets: the number of ECGs, for the measurement that most ECGs have."
 )
 alt = "Heat maps side by side, one per tokenizer: conditions in rows, measurements in columns."
 if len(within):
@@ -426,11 +434,12 @@ if len(within):
 #
 # Each wave is looked for in the test ECGs that have it by their labels, which are the simulator's
 # truth in the default run. Small P waves are the exception: they are those that the original shows
-# with at most 0.1 mV, so their column "original" is 100 % and checks nothing. The criteria are
-# those of a reader: a Q wave of 30 ms, 0.1 mV and a fifth of R in two leads of a territory; a QRS
-# that needs 44 ms to reach half of its speed; a spike of at least half of its height within 10 ms
-# of its place. The column "original" checks the criterion, which misses some waves in the original,
-# too.
+# with at most 0.1 mV, so their column "original" is 100 % and checks nothing. The criteria follow
+# those of a cardiologist. A Q wave lasts 30 ms, is 0.1 mV and a fifth of R deep, and is in two
+# leads of a territory. A delta wave makes the QRS complex start slowly: 44 ms or more pass from its
+# onset until the voltage changes at half of its highest speed. A spike counts as kept if half of
+# its height is within 10 ms of its place. The column "original" checks the criterion, which misses
+# some waves in the original, too.
 
 # %%
 again = in_order(stage.read("small_waves"))
@@ -455,10 +464,12 @@ for wave, part in seen.groupby("wave", sort=False):
     if not visible:
         print("Nothing can be said.")
         continue
-    ends = {"Kept in all": share >= 100, "kept in none": share <= 0}
-    texts = [f"{what} after {listed(list(share[is_it].index))}" for what, is_it in ends.items()]
+    ends = {"all are kept after": share >= 100, "none after": share <= 0}
+    ends = {what: list(share[is_it].index) for what, is_it in ends.items() if is_it.any()}
+    texts = [f"{what} {listed(names)}" for what, names in ends.items()]
     rest = [f"{NAME[n]} {v:.0f} %" for n, v in share.items() if 0 < v < 100]
-    print("; ".join([*texts, f"between: {', '.join(rest) or 'none'}"]) + ".")
+    texts += [f"after {', '.join(rest)}"] if rest else []
+    print("Of these " + "; ".join(texts) + ".")
 
 # %% [markdown]
 # RVQ and QINCo spend as many bits. The next line compares them spike by spike, in the ECGs whose
@@ -526,16 +537,19 @@ print("A star: also closer than the low-pass filter.")
 
 # %% [markdown]
 # What is lost with the noise? At 12 dB the next table compares PR, QRS and ST of each output with
-# those of the clean ECG. "Noise left" is how far the noise moves the output, in % of the noise. It
-# can exceed 100 %, because a small change of the input can change a code. The rows without noise
-# show what every ECG pays.
+# those of the clean ECG. The errors are over the measurements that are kept, so a tokenizer that
+# loses the hard ones has a smaller error. In `laptop` 16 of the 40 hearts have a PR interval, so
+# one lost interval is 6.25 %. There are no intervals: small differences say nothing. "Noise left"
+# is how far the noise moves the output, in % of the noise. It can exceed 100 %, because a small
+# change of the input can change a code. The rows without noise show what every ECG pays.
 
 # %%
 at_12 = measurement_error.split_item(stage.read("noise_measured"))
 at_12["kind"] = at_12["lead"].str.split(":").str[0]
 at_12 = measurement_error.summarise(at_12, ["kind", "method", "quantity"], resamples=0)
 lost = at_12.pivot(index=["kind", "method"], columns="quantity", values=["value", "lost"])
-table = pd.DataFrame({f"{q} error": lost["value", q] for q in ("pr", "qrs_duration", "st_level")})
+unit = {"pr": "ms", "qrs_duration": "ms", "st_level": "mV"}
+table = pd.DataFrame({f"{q} error ({unit[q]})": lost["value", q] for q in unit})
 table["pr lost (%)"] = lost["lost", "pr"]
 for what, column in {"to_clean": "rms to clean (mV)", "passed": "noise left (%)"}.items():
     part = response[(response["what"] == what) & response["snr"].isin(["", "12"])]
@@ -591,14 +605,12 @@ if spikes.notna().any():
 else:
     print("- No test ECG shows a pacing spike, so nothing can be said about it.")
 if "qinco" in NAME:
-    answer = "holds here" if holds["qrs_duration", "qinco"] else "does not hold here"
-    print(
-        f"- That QINCo keeps the QRS complex, as ECG-Tok's paper reads its figure, {answer}:",
-        end=" ",
-    )
-    print(
-        f"{counted['value']['qrs_duration', 'qinco']:.1f} ms, margin {margins['qrs_duration']} ms."
-    )
+    inside = "" if holds["qrs_duration", "qinco"] else "not shown to be "
+    print("- ECG-Tok's paper reads from its figure that QINCo keeps the QRS complex. Here", end=" ")
+    print(f"the mean error of the QRS duration is {inside}within our margin:", end=" ")
+    print(f"{counted['value']['qrs_duration', 'qinco']:.1f} ms, margin", end=" ")
+    print(f"{margins['qrs_duration']:g} ms. It is beyond the margin, or lost, in", end=" ")
+    print(f"{far['qrs_duration']['qinco']:.0f} % of the ECGs.")
 PAPER = [name for name in ("vq", "rvq", "qinco") if name in NAME]
 quoted = "failed to accurately reconstruct critical features such as the QRS complex"
 print(f'- The paper also says that VQ and RVQ "frequently {quoted}", with artefacts in T.')
@@ -616,7 +628,8 @@ else:
     print("- No tokenizer removes noise better than a low-pass filter of 40 Hz does.")
 
 # %% [markdown]
-# In `laptop` the paper's sentence is true of VQ. RVQ stays within all margins on average, as QINCo
+# In `laptop` the paper's sentence fits VQ, which has a sixteenth of the bits of RVQ and QINCo. So
+# it may be about the rate rather than the method. RVQ stays within all margins on average, as QINCo
 # does, and QRS is beyond its margin hardly more often (30 and 28 % of the ECGs). RVQ has 16
 # codebooks here, 8 in the released code, and the paper gives no number.
 #

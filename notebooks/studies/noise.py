@@ -103,10 +103,11 @@ for name, folder in cohorts.items():
 # %% [markdown]
 # ## From here on: saved predictions
 #
-# The *hardness* of a cohort for a reader is 1 minus its macro-AUC. The share that was noise is what
-# the step from the earlier to the fitted noise takes away of it. The fitted noise is still in the
-# rest. The *room* above a floor is the macro-AUC of the network minus
-# that of the floor: what a tokenizer can gain or lose. Both cohorts have the same resamples.
+# The *hardness* of a cohort for a reader is 1 minus its macro-AUC. The *share that was extra noise*
+# is the part of the hardness that goes away when the noise falls from twice the fitted size to the
+# fitted size. The fitted noise is still in the rest. The *room* above a floor is the macro-AUC of
+# the network minus that of the floor: what a tokenizer can gain or lose. Both cohorts have the same
+# resamples.
 
 # %%
 cells = {name: auc.select(stage.read(name)) for name in factors}
@@ -125,6 +126,7 @@ def row(quantity: str, column: str, values: np.ndarray) -> dict:
 
 
 # %%
+EXTRA = "share that was extra noise"  # a column
 NAMES = {m: style.method(m).name.lower() for m in METHODS}
 results = []
 for method, name in NAMES.items():
@@ -132,7 +134,7 @@ for method, name in NAMES.items():
     results.append(row(name, "fitted noise", now))
     results.append(row(name, "earlier noise", before))
     results.append(row(name, "fitted minus earlier", now - before))
-    results.append(row(name, "share that was noise", 1 - (1 - now) / (1 - before)))
+    results.append(row(name, EXTRA, 1 - (1 - now) / (1 - before)))
 for method in METHODS[:2]:
     now, before = (draws[n, "raw"] - draws[n, method] for n in ("fitted", "earlier"))
     results.append(row(f"room above {NAMES[method]}", "fitted noise", now))
@@ -141,14 +143,14 @@ for method in METHODS[:2]:
 results = pd.DataFrame(results)
 caption = (
     f"Macro-AUC on the same {count} test ECGs of {len(units)} patients with two sizes of noise, "
-    "the share of 1 - AUC that was noise, and the room: the network's macro-AUC minus the floor's. "
-    "Brackets: 95 % intervals over patients; one training seed."
+    "the share of 1 - AUC that was extra noise, and the room: the network's macro-AUC minus the "
+    "floor's. Brackets: 95 % intervals over patients; one training seed."
 )
 stage.table("noise", wide_tables.wide(results, "quantity", "column"), caption)
 
 # %%
 drawn = results[results["quantity"].isin(NAMES.values()) & results["column"].str.endswith(" noise")]
-drawn = drawn[drawn["column"] != "share that was noise"].rename(columns={"column": "category"})
+drawn = drawn[drawn["column"] != EXTRA].rename(columns={"column": "category"})
 drawn["method"] = drawn["quantity"].map({name: method for method, name in NAMES.items()})
 more = factors["earlier"] / factors["fitted"]
 CALLED = {"fitted noise": "Noise fitted to PTB-XL", "earlier noise": f"{more:g} times that noise"}
@@ -177,15 +179,15 @@ def text(quantity: str, column: str, digits: int = 3, scale: float = 1.0) -> str
 
 for name in NAMES.values():
     pair = f"{text(name, 'earlier noise')} before, {text(name, 'fitted noise')} now"
-    share = f"{text(name, 'share that was noise', 0, 100)} % of 1 - AUC was noise"
-    if at.loc[(name, "share that was noise"), "low"] <= 0:
+    share = f"{text(name, EXTRA, 0, 100)} % of 1 - AUC was the extra noise"
+    if at.loc[(name, EXTRA), "low"] <= 0:
         share = "that noise made the cohort harder is not shown"
     print(f"- {name.capitalize()}: {pair}; {share}.")
 for room in [f"room above {NAMES[method]}" for method in METHODS[:2]]:
     change = at.loc[(room, "fitted minus earlier")]
     verb = "shrinks" if change["high"] < 0 else "grows" if change["low"] > 0 else "hardly changes"
     print(f"- The {room} {verb}: {text(room, 'earlier noise')} to {text(room, 'fitted noise')}.")
-floor, share = (at.loc[("summary numbers", c)] for c in ("fitted noise", "share that was noise"))
+floor, share = (at.loc[("summary numbers", c)] for c in ("fitted noise", EXTRA))
 beside = "above" if floor["low"] > LIMIT else "below" if floor["high"] < LIMIT else "at"
 print(f"- Summary numbers are now {beside} {LIMIT:.2f}. The cohort was tuned to keep them below.")
 answer = "No part is shown" if share["low"] <= 0 else f"{100 * share['value']:.0f} %"
@@ -193,10 +195,10 @@ print(f"- How much of the hardness for summary numbers was the extra noise? {ans
 print("The rest lies in the hearts and in the fitted noise. This study does not part the two.")
 
 # %% [markdown]
-# Three limits apply. Each network was trained once per cohort. The severities, that is, how far a
-# simulated condition is from its limit, were chosen with the earlier noise, so that the cohort was
-# hard enough then. And the earlier muscle noise fell off less
-# towards 90 Hz, so a factor of 2 has its size, not its exact form.
+# Three limits apply. Each network was trained once per cohort. The severity of a simulated
+# condition, that is, how far its measurement lies from the value that defines the condition, was
+# chosen with the earlier noise, so that the cohort was hard enough then. And the earlier muscle
+# noise fell off less towards 90 Hz, so twice the fitted noise has its size, not its exact form.
 #
 # ## Try it yourself
 #

@@ -191,9 +191,11 @@ titles = {name: called for name, called in CALLED.items() if name != "rouge_1"}
 figure = score_scatter.panels(means.reset_index(), titles, named)
 caption = (
     f"Mean score of words against the mean F1 of findings of a report, of {n_systems} trained "
-    f"systems and of floors, about {n_ecgs} test ECGs of {n_patients} patients. One of the "
-    f"classifiers that fill templates has its name: {style.method('probe').name}. BERTScore by the "
-    "small language model. Points without intervals; one training seed."
+    f"systems and of floors, about {n_ecgs} test ECGs of {n_patients} patients. Grey circles are "
+    "the other trained systems and the floors without a name: at the right classifiers that fill "
+    "templates, at the left ECG-Tok with another patient's ECG. One classifier that fills "
+    f"templates has its name: {style.method('probe').name}. BERTScore by the small language model. "
+    "Points without intervals; one training seed."
 )
 alt = "Four scatter plots, a point per system: scores of words against the F1 of findings."
 stage.figure("scores", figure, means.reset_index(), caption, alt)
@@ -261,6 +263,7 @@ stage.print_claims()
 best = means.drop(index=[name for name in FLOORS if name in means.index])
 for column, called in {"findings": "F1 per report", **CALLED}.items():
     print(f"- Highest by {called}: {tables.word(best[column].idxmax())}.")
+print("  Each is the highest of many means, without an interval: neighbours may be as good.")
 one = trained[~trained["method"].isin(["ecg_tok_full_one", "ecg_tok_lora_one"])]
 for name in ("rouge_l", BERT):
     value = word_scores.over_systems(one.reset_index(drop=True), name, seed)
@@ -282,7 +285,8 @@ for name in ("rouge_l", BERT):
 # - In "One word changes the diagnosis", add a pair: which change of one word costs most ROUGE-L?
 # - In the cell of the table, take the floors in: `trained = scores`. Which correlation changes?
 #
-# The scores are explained in [04_report_generation](../04_report_generation.py).
+# The scores are explained in [04_report_generation](../04_report_generation.py), MERL and CLIP in
+# the study [two_stage](two_stage.py).
 
 # %% tags=["plumbing"]
 stage.finish()
