@@ -18,6 +18,7 @@ from ecglib.language import base
 from ecglib.run import arms, dry_run, profiles, steps
 from ecglib.run.context import Run
 from ecglib.run.paths import Paths
+from ecglib.tokenizers import plugin
 from ecglib.tokenizers.tokenizer_parts import NAMES
 from ecglib.training.device import Machine
 from ecglib.training.part import GIVEN
@@ -45,8 +46,11 @@ def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
     assert own > 256 * (26 + 3500)  # a vector of each symbol
 
 
-def test_the_systems_that_a_study_lists_are_priced(capsys):
+def test_the_systems_that_a_study_lists_are_priced(capsys, monkeypatch):
+    example = Path(__file__).resolve().parents[1] / "docs" / "example_system.py"
+    monkeypatch.setenv(plugin.VARIABLE, str(example))
     cases = [("gpu", "systems", 3), ("gpu", "ablations", 3), ("laptop", "ecg_tok_by_tokenizer", 8)]
+    cases += [("gpu", "own_system", 1)]
     for profile, name, systems in cases:  # the last with an adapter on FSQ's grid
         dry_run.print_costs(Run(profile, "synthetic", 0, f"study-{name}"))
         *rows, hours = capsys.readouterr().out.splitlines()[2:]

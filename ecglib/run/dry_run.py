@@ -32,6 +32,7 @@ from ecglib.language.system import Shapes
 from ecglib.run import arms, releases, studies
 from ecglib.run.assets import pin
 from ecglib.signals.leads import LEADS, SAMPLES
+from ecglib.tokenizers import plugin
 from ecglib.tokenizers.amplitude_bins import LETTERS
 from ecglib.tokenizers.autoencoder import Autoencoder
 from ecglib.tokenizers.latent import LatentTokenizer
@@ -248,7 +249,8 @@ def prefix_of(part: Part, profile: dict) -> nn.Module:
     elif tokenizer:
         latents = autoencoder(profile)
         shapes = {"positions": latents.positions, "dim": latents.dim}
-    module = importlib.import_module(f"ecglib.language.{part.settings['kind']}")
+    kind = part.settings["kind"]
+    module = importlib.import_module(plugin.system_module(kind) or f"ecglib.language.{kind}")
     return module.Prefix.build(part.settings | more, Shapes(base.hidden_size, 1.0, **shapes))
 
 

@@ -1,7 +1,7 @@
 """Links on an executed page: a notebook links sources, a page the pages that were made from them.
 
-A page may be in another run: a study is a run of its own, and a run of some stages has not all
-pages. Where there is no page, the link leads to the notebook's source.
+A page may be in another run: a study is a run of its own, perhaps of other data, and a run of some
+stages has not all pages. Where there is no page, the link leads to the notebook's source.
 """
 
 import os
@@ -47,13 +47,20 @@ class Pages:
     def address(self, notebook: str) -> str:
         """The relative link to the page of a notebook, else to its source; "" without either."""
         is_stage = STAGE_PAGE.fullmatch(notebook)
-        of_study = [self.name, f"{self.main}-{studies.PREFIX}{notebook}"]
-        for name in self._stage_runs() if is_stage else of_study:
+        for name in self._stage_runs() if is_stage else self._study_runs(notebook):
             page = self.paths.reports(name) / f"{notebook}.md"
             if page.is_file() or (name == self.name and notebook in self.coming):
                 return self._relative(page)
         source = self.paths.notebooks / ("" if is_stage else "studies") / f"{notebook}.py"
         return self._relative(source) if self.paths.out == self.paths.repo else ""
+
+    def _study_runs(self, study: str) -> list[str]:
+        """Runs that may have the page of a study: this one, the one beside its main run, else the
+        only one there is, which may be of other data."""
+        part = f"-{studies.PREFIX}{study}"
+        pages = list(self.paths.out.glob(f"reports/*{part}/{study}.md"))
+        only = [page.parent.name for page in pages] if len(pages) == 1 else []
+        return [self.name, f"{self.main}{part}", *only]
 
     def _relative(self, target: os.PathLike) -> str:
         return os.path.relpath(target, self.paths.reports(self.name)).replace(os.sep, "/")
