@@ -153,6 +153,7 @@ PARTS = {
     "docs/results.md": {
         "signals": results_signals.signals,
         "language": results_language.language,
+        "released_scores": benchmark_tables.released_scores,
     },
     "docs/items.md": {"items": items},
     "docs/leaderboard.md": {"boards": leaderboard.leaderboard},
