@@ -2,7 +2,6 @@
 
 from committed import (
     MAIN,
-    METHODS,
     REPO,
     STUDY,
     benchmark,
@@ -27,11 +26,10 @@ READERS = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
 READERS |= {"summary": "summary numbers"}
 REAL = "ptbxl-mini"
 ROOM = "auc.macro.raw_minus_summary"
-TOKENS = ("qinco", "rvq")
 TOKENS_READ = f"{STUDY}-ecg_tok_by_tokenizer"
 APART = 0.09  # macro-F1 by which two trainings of ECG-Tok may differ (docs/known_problems.md)
 FAILED = {  # claims of the run that fail, in few words
-    "report.share_of_reference.finding_f1": "share of the way from a near report to the reference",
+    "report.share_of_reference.finding_f1": "way from a near report to the reference",
     "qa.gain_over_chance.exact_match": "HeartLLM minus chance",
     "qa.heartllm_minus_memoriser.exact_match": "HeartLLM minus the memoriser",
 }
@@ -74,11 +72,9 @@ def training() -> Line:
     return (
         "Do trained tokenizers beat a linear transform?",
         side(less, yes, "No, they are worse", "Not shown") + f"; {in_reports}",
-        f"error at equal bits: PCA with k-means {error['pca_rvq']:.1f} µV, RVQ, whose encoder "
-        f"starts at this PCA, {error['rvq']:.1f} µV, RVQ with a strided encoder trained from "
-        f"nothing {strided:.1f} µV (one seed); macro-F1 of ECG-Tok's reports, QINCo minus PCA "
-        f"{interval(read, 3)}, one training per tokenizer; two trainings of one recipe may differ "
-        f"by {APART}",
+        f"error at equal bits: PCA {error['pca_rvq']:.1f} µV, RVQ that starts at it "
+        f"{error['rvq']:.1f}, RVQ from nothing {strided:.1f}; macro-F1 of reports, QINCo minus PCA "
+        f"{interval(read, 3)}, where two trainings may differ by {APART}",
         f"{TOKENS_READ}/ecg_tok_by_tokenizer.md",
     )
 
@@ -107,7 +103,7 @@ def held() -> Line:
     """What the tokens hold."""
     lost = claim(MAIN, "auc.macro.raw_minus_qinco_decoded")[2]  # the upper end
     methods = {"raw_further": "raw signal", "qinco_decoded": "decoded QINCo", "vq_decoded": "VQ"}
-    methods |= {"median_beat": "median beat (a floor)"}
+    methods |= {"median_beat": "median beat"}
     plain = table("study_auc", f"{STUDY}-readers").set_index("method")["value"]["pca_rvq_decoded"]
     spikes = table("study_small_waves", f"{STUDY}-faithfulness").set_index(["wave", "method"])
     ends = spikes.loc[("spike", "qinco"), ["value", "low", "high"]]
@@ -116,8 +112,8 @@ def held() -> Line:
     return (
         "Do the findings survive in the tokens?",
         f"Nearly all in QINCo's{few}" if lost < 0.005 else f"Not all{few}",
-        f"macro-AUC: {macro(methods)}; PCA with k-means (one seed) {plain:.3f}; of "
-        f"ECGs with visible pacing spikes {interval(ends, 0)} % still show one after QINCo",
+        f"macro-AUC: {macro(methods)}, PCA with k-means (one seed) {plain:.3f}; of ECGs with "
+        f"pacing spikes {interval(ends, 0)} % show one after QINCo",
         f"{MAIN}/03_classification.md",
     )
 
@@ -137,8 +133,8 @@ def vectors() -> Line:
     return (
         "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
         side(unread, f"No; after four times the updates {place}", "Yes", "Not shown"),
-        f"macro-AUC: {macro(methods)}; after four times the updates (one seed), in this order, "
-        f"{plain}, and {shifted} with copies of the training ECGs that begin a little later",
+        f"macro-AUC: {macro(methods)}; after four times the updates (one seed) {plain}, with "
+        f"shifted copies {shifted}",
         f"{run}/longer_readers.md",
     )
 
@@ -156,8 +152,8 @@ def labels() -> Line:
     return (
         "Do frozen tokens save labels?",
         side(more, "Yes", "No, as ECG-Tok reads them", "Not shown"),
-        "macro-AUC with the labels of 5 % of the training patients and of all validation patients, "
-        f"three training seeds of the readers: {', '.join(numbers)}",
+        "macro-AUC with the labels of 5 % of the training patients, three training seeds: "
+        f"{', '.join(numbers)}",
         f"{run}/few_labels.md",
     )
 
@@ -168,19 +164,13 @@ def reports() -> Line:
     gain = claim(MAIN, "report.ecg_tok_minus_templates.finding_f1")
     used, (here, there) = side(looks, "Yes", "No", "Not shown"), minus_memoriser()
     beats = side(gain, "better than", "worse than", "not shown to differ from")
-    methods = {
-        "ecg_tok": "ECG-Tok",
-        "probe_reports": "classifier of its tokens that learned reports",
-        "decoded": "classifier of its decoded tokens that learned the true labels",
-        "memoriser": "report with the most similar codes (a floor)",
-        "no_ecg": "without the ECG",
-    }
+    methods = {"ecg_tok": "ECG-Tok", "probe_reports": "classifier (learned reports)"}
+    methods |= {"memoriser": "copied (similar codes)", "no_ecg": "no ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",
-        f"{used}; {beats} a classifier with templates",
-        f"macro-F1 over conditions with 30 test ECGs or more: "
-        f"{cells('04_table1', 'macro_f1', methods)}; ECG-Tok minus the floor {here}, on the cohort "
-        f"set aside {there} (one seed)",
+        f"{used}; {beats} a classifier",
+        f"macro-F1: {cells('04_table1', 'macro_f1', methods)}; ECG-Tok minus copied "
+        f"{here}, on the cohort set aside {there}",
         f"{MAIN}/tables/04_table1.md",
     )
 
@@ -201,10 +191,8 @@ def answers() -> Line:
         ]
         words.add(word + (f"; worse than {' and '.join(behind)}" if behind else ""))
     methods = {"heartllm": "exact match: HeartLLM", "ecg_byte": "ECG-Byte"}
-    beside = {"decoded": "classifier of HeartLLM's decoded tokens"}
-    beside |= {"median_beat": "of a floor (median beat)", "retrieval": "nearest neighbour"}
-    beside |= {"memoriser": "vote of training ECGs with the most similar codes (memoriser)"}
-    beside |= {"no_ecg": "without the ECG"}
+    beside = {"no_ecg": "without the ECG", "memoriser": "copied from similar codes"}
+    beside |= {"decoded": "classifier of decoded tokens"}
     exact = ("06_exact_match", "all")
     return (
         "Do the answers of HeartLLM and ECG-Byte use the ECG?",
@@ -237,15 +225,12 @@ def opponents() -> Line:
         if behind
         else "reports not shown to be worse"
     )
-    clip, merl, clips_words, merls_words = (interval(numbers, 3) for numbers in gain)
+    clip, _, clips_words, _ = (interval(numbers, 3) for numbers in gain)
     return (
-        "Do tokens do better than an encoder without them (CLIP, MERL)?",
+        "Do tokens beat an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",
-        f"three trainings each, exact match (of HeartLLM and ECG-Byte not registered): [HeartLLM "
-        f"minus CLIP](reports/{MAIN}/06_instruction_tuning.md) {texts[0]}, ECG-Byte minus CLIP "
-        f"{texts[1]}, ECG-Tok minus CLIP "
-        f"{clip}, minus MERL {merl}; ROUGE-L of reports: ECG-Tok minus CLIP {clips_words}, minus "
-        f"MERL {merls_words}",
+        f"minus CLIP, exact match: HeartLLM {texts[0]}, ECG-Byte {texts[1]}, ECG-Tok {clip}; "
+        f"ROUGE-L: ECG-Tok {clips_words}",
         f"{tokens}/without_tokens.md",
     )
 
@@ -270,17 +255,15 @@ def space() -> Line:
     """Whether ECGs and words share a space, by pairs and by a probe."""
     rows = table("08_alignment").set_index("system")
     last, name = rows.loc["heartllm, hidden"], "MRR minus shuffled"
-    better, of_ecg_byte = last[name], rows.loc["ecg_byte, hidden", name]
+    better = last[name]
     clip = table("study_alignment", f"{STUDY}-systems").set_index("system").loc["clip, own space"]
     found, shuffled = (clip[name].split()[0] for name in ("MRR", "MRR, shuffled pairs"))
     return (
         "Do ECG tokens and words share a space (HeartLLM, Fig. 1)?",
         f"{'Partly: pairs match' if low(better) > 0 else 'Not found'} in HeartLLM",
-        f"reciprocal rank of an ECG's own report minus another's: {better}, in ECG-Byte "
-        f"{of_ecg_byte}; a linear probe tells "
-        f"ECGs from reports with accuracy {last['modality probe']}. In CLIP's own space, "
-        f"trained on pairs, an ECG finds its report ({found}, shuffled {shuffled}); the probe "
-        f"has {clip['modality probe'].split()[0]}",
+        f"reciprocal rank of an ECG's own report minus another's: {better}, in CLIP's own space "
+        f"{found} against {shuffled}; a linear probe tells ECGs from reports with accuracy "
+        f"{last['modality probe']}",
         f"{MAIN}/08_alignment.md",
     )
 
@@ -296,9 +279,9 @@ def confirmed() -> Line:
         claimed = f"≥ {wanted:g}" if wanted else "> 0"
         failed.append(f"{FAILED.get(name, name)} {row['value']:.3f} (claimed: {claimed})")
     return (
-        "Are the primary claims confirmed on a cohort that was set aside?",
+        "Are the primary claims confirmed on the cohort set aside?",
         "Each verdict is the same" if alike else "Not all",
-        f"same simulator, other patients; of {len(outcomes)} claims: {counted(outcomes)}. "
+        f"other patients; of {len(outcomes)} claims: {counted(outcomes)}. "
         + (f"Failures: {', '.join(failed)}" if failed else "None fails in the run"),
         f"{MAIN}/tables/09_confirmation.md",
     )
@@ -313,8 +296,7 @@ def real() -> Line:
     order = side(less, "QINCo ahead of RVQ", "RVQ ahead of QINCo", "QINCo against RVQ not shown")
     # Where no reader is above a floor, it cannot be seen whether the tokens lose findings.
     findings = f"findings {'can' if room[1] > 0 else 'cannot'} be judged"
-    errors = " and ".join(f"{error.loc[method, 'value']:.1f}" for method in TOKENS)
-    readers = {"raw_further": "raw signal", "summary": "summary numbers (a floor)"}
+    readers = {"raw_further": "raw signal", "summary": "summary numbers"}
     readers |= {"qinco_decoded": "decoded QINCo"}
     read = [f"{name} {interval(auc.loc[of, numbers], 3)}" for of, name in readers.items()]
     rows = predictions("03_labels", REAL).query("method == 'raw_further'")
@@ -322,9 +304,8 @@ def real() -> Line:
     return (
         f"On real ECGs ({error['n'].max()} test patients of PTB-XL)?",
         f"{order} in one training; {findings}",
-        f"QINCo and RVQ err by {errors} µV, RVQ {interval(less, 2, ' µV', 1000)} more; macro-AUC "
-        f"of {len(rarer)} labels whose rarer class has {', '.join(map(str, rarer))} ECGs: "
-        f"{', '.join(read)}",
+        f"RVQ errs by {interval(less, 2, ' µV', 1000)} more than QINCo; macro-AUC of {len(rarer)} "
+        f"labels, the rarest in {rarer.min()} ECGs: {', '.join(read)}",
         f"{REAL}/tables/03_auc_overall.md",
     )
 
@@ -333,20 +314,15 @@ def reality() -> Line:
     """Simulated ECGs beside real ones."""
     apart, price = benchmark("sim_vs_real"), benchmark("sim_to_real")
     ratio = interval([price[key] for key in ("ratio", "low", "high")], 2)
-    ratios = sorted(one["all"]["ratio"] for one in price["tokenizers"].values())
     moved = benchmark("models_on_ptbxl")
     real = interval([moved[key] for key in ("value", "low", "high")], 3)
     return (
         "Are simulated ECGs like real ones?",
         "No" if apart["value"] > 0.9 else "Nearly",
-        "a classifier tells them apart ([AUC](reports/benchmarks/sim_vs_real.json) "
-        f"{apart['value']:.3f}); the PRD on real ECGs is "
-        f"{ratio} times as high after training on simulated ones ({METHODS[price['worst']]}, the "
-        f"worst; the others {ratios[0]:.2f} to {ratios[-2]:.2f}; trained on "
-        f"{price['ecgs']['simulated']} ECGs with {price['share_of_laptop_steps']:.0%} of the "
-        f"updates, at {price['commit'][:7]}); "
-        "[macro-AUC](reports/benchmarks/models_on_ptbxl.json) of decoded QINCo, over the "
-        f"{len(moved['labels'])} labels that both can score: {real} on {moved['ecgs']} ECGs of "
-        f"PTB-XL, {moved['reference']['value']:.3f} on simulated ones",
+        f"a classifier tells them apart (AUC {apart['value']:.3f}); the PRD on real ECGs is "
+        f"up to {ratio} times as high after training on simulated ones; "
+        "[macro-AUC](reports/benchmarks/models_on_ptbxl.json) of decoded QINCo, "
+        f"{len(moved['labels'])} labels: {real}, on simulated "
+        f"ones {moved['reference']['value']:.3f}",
         "benchmarks/sim_to_real.json",
     )

@@ -800,7 +800,7 @@ display(
         f"model reads {vectors} vectors in ECG-Tok and {of_start} byte pairs in ECG-Byte. Training "
         f"with ECGs takes {tflop['ecg_tok']:g} TFLOP (the warm-up included) and "
         f"{tflop['ecg_byte']:g} TFLOP, without the tokenizers, of which only ECG-Tok's is a "
-        "network. The time of writing was not compared."
+        "network. The benchmark `report_cost` counts the operations of writing a report."
     )
 )
 
@@ -987,9 +987,9 @@ from_studies(
 #
 # **What is missing.** Two seconds of signal, as in the released code; the paper's data sets;
 # answers on ECG-QA; answers by the number of merges; the perplexity of its symbols on unseen ECGs;
-# and its attention over words. The study [two_stage](studies/two_stage.py) trains its opponents and
-# counts what each needs until a loss that all reach, and until its own plateau. The study
-# [attention](studies/attention.py) draws its attention over a signal and tests it.
+# and its attention to the words of an answer. The study [two_stage](studies/two_stage.py) trains
+# its opponents and counts what each needs until a loss that all reach, and until its own plateau.
+# The study [attention](studies/attention.py) draws its attention over a signal and tests it.
 #
 # ## All deviations
 #

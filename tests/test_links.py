@@ -25,6 +25,12 @@ def pages() -> list[Path]:
     return [*guides, *(path for path in reports if path.is_file())]
 
 
+def test_the_readme_is_read_in_a_minute():
+    lines = read(REPO / "README.md").splitlines()
+    assert len(lines) <= 110
+    assert not [line for line in lines if len(line) > 400], "move numbers to docs/results.md"
+
+
 def anchors(page: Path) -> set[str]:
     """The names of a page's headings, as GitHub makes them."""
     text = CODE.sub(lambda match: match[0].strip("`") if "\n" not in match[0] else "", read(page))
