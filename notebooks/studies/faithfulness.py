@@ -468,7 +468,7 @@ for wave, part in seen.groupby("wave", sort=False):
     ends = {what: list(share[is_it].index) for what, is_it in ends.items() if is_it.any()}
     texts = [f"{what} {listed(names)}" for what, names in ends.items()]
     rest = [f"{NAME[n]} {v:.0f} %" for n, v in share.items() if 0 < v < 100]
-    texts += [f"after {', '.join(rest)}"] if rest else []
+    texts += [f"kept after {', '.join(rest)}"] if rest else []
     print("Of these " + "; ".join(texts) + ".")
 
 # %% [markdown]

@@ -376,8 +376,9 @@ curves = pd.concat(
 )
 bounds = estimates[estimates["method"].isin(["flat", "unquantised"])]
 stage.table("rates", curves, "Errors (mV) of each method at each rate.")
-short = curves.assign(uv=1000 * curves["value"])
+short = curves.assign(uv=1000 * curves["value"]).round({"bits_per_second": 1, "tokens_per_ecg": 0})
 short["method"] = short["method"].map(lambda name: style.method(name).name)
+short["quantity"] = short["quantity"].str.replace("_mv", " (µV)")
 by = ["method", "bits_per_second", "tokens_per_ecg", "setting"]
 short.pivot_table(index=by, columns="quantity", values="uv", sort=False).round(1)
 

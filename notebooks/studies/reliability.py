@@ -121,7 +121,7 @@ less = (1 - value["raw_further"] < (1 - floor) / 2)[closed]
 near = [name for name in closed if not less[name]]
 below = [name for name in closed if room_by_group[name] < 0]
 print(f"In {len(closed)} of {len(value)} groups the raw signal is at most 0.01 above the", end=" ")
-print("better floor. In these of them it has less than half of the floor's 1 - AUC all the same:")
+print("better floor. Even so, in these its 1 - AUC is less than half of the floor's:")
 print("; ".join(name for name in closed if less[name]) or "-")
 print("In the others a high AUC does not show that more than a median beat or summary", end=" ")
 print("numbers is kept:", "; ".join(near) or "-")
