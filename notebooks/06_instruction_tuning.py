@@ -644,7 +644,8 @@ stage.table("text_only", beside, caption)
 #
 # HeartLLM's opponents TEST, Time-LLM and CLIP are trained and explained in a study of their own,
 # [systems](studies/systems.py). Where it has been run, its answers to the same questions stand
-# here.
+# here. All have as many updates of tuning. They are not equal in what came before: the table of
+# budgets has the updates and the ECG views of each.
 
 # %%
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()
@@ -907,9 +908,8 @@ stage.table("by_attribute", kinds, f"Share of right answers by attribute and kin
 # %%
 from ecglib.labels.findings import FINDINGS
 
-compared = ["no_ecg", "memoriser", "decoded", *opponents, "ecg_byte", "ecg_tok", "heartllm"]
 chance_of = exact_match.score_chance(guesses).assign(method="chance")
-right = [exact_match.score(of(name)) for name in compared]
+right = [exact_match.score(of(name)) for name in order]
 right = pd.concat([chance_of, *right], ignore_index=True)
 about = right["item"].str.extract(r"^verify:[^.]+\.(\d+)$")[0]
 finding = [FINDINGS[int(number)].name if isinstance(number, str) else "" for number in about]
@@ -919,7 +919,7 @@ right = right.assign(attribute=attribute(right["item"]), finding=finding)
 def by_method(rows: pd.DataFrame, column: str, least: int = 1) -> pd.DataFrame:
     """The share of right answers by a column and method, with the number of questions."""
     table = rows.pivot_table(index=column, columns="method", values="score", aggfunc="mean")
-    table = table.reindex(columns=["chance", *compared]).round(3)
+    table = table.reindex(columns=["chance", *order]).round(3)
     own = rows[(rows["method"] == "heartllm") & (rows["seed"] == seed)]
     table.insert(0, "questions", own.groupby(column)["score"].size())
     return table[table["questions"] >= least].reset_index()

@@ -423,7 +423,8 @@ joined = stage.join_study("ablations", "answers", both)
 joined = joined[joined["method"].isin(FIGURE)]
 answered = exact_match.summary(exact_match.select(joined).drop(columns="type"), seed=seed)
 worded = text_overlap.summary(joined[joined["item"].isin(text_overlap.METRICS)], seed)
-panels = {"rouge_l": "Reports, ROUGE-L"}
+of_reports = ("bleu_4", *meteor.NAMES.values(), "rouge_l")
+panels = {name: kinds[name] for name in of_reports if name in set(worded["metric"])}
 panels |= {kind: kind.capitalize() for kind in ("verify", "choose", "query") if kind in titles}
 drawn = pd.concat([answered.rename(columns={"type": "metric"}), worded], ignore_index=True)
 drawn = drawn[drawn["metric"].isin(panels)]
@@ -433,13 +434,13 @@ drawn.insert(1, "bar", drawn["method"].map(FIGURE))
 n_ecgs = joined["ecg"].nunique()
 stage.figure(
     "ablations",
-    bars.methods(drawn, panels, 2, "Score (dashed: chance)", level),
+    bars.methods(drawn, panels, 3, "Score (dashed: chance)", level),
     drawn,
-    f"HeartLLM and its ablations on {n_ecgs} test ECGs: ROUGE-L of reports, and exact match by "
-    "kind of question (dashed: chance). No patient line is the paper's w/o TAB, no tokens its "
-    "w/o DISC; no pretraining and not tuned are two readings of its w/o FT. Whiskers: 95 % "
-    f"intervals over {gain['all'].over}.{stage.studies_note(drawn, bars.ONE_SEED)}",
-    "Four panels of horizontal bars, one per ablation, with a dashed line at chance.",
+    f"HeartLLM and its ablations on {n_ecgs} test ECGs: overlap of reports with the reference, and "
+    "exact match by kind of question (dashed: chance). No patient line is the paper's w/o TAB, no "
+    "tokens its w/o DISC; no pretraining and not tuned are two readings of its w/o FT. Whiskers: "
+    f"95 % intervals over {gain['all'].over}.{stage.studies_note(drawn, bars.ONE_SEED)}",
+    "Panels of horizontal bars, one per ablation, with a dashed line at chance.",
 )
 
 # %% [markdown]

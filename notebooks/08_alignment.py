@@ -436,9 +436,9 @@ print(f"Matching pairs are nearer than shuffled ones in: {'; '.join(paired) or '
 # printed line says in which models they do. In `synthetic-laptop` the two groups of triangles are
 # the two hospitals, which word their reports differently: nearly all of the 300 reports lie in the
 # group of their hospital. The untrained model shows the same groups, so wording alone can make
-# islands. The study
-# [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds and three numbers
-# of neighbours.
+# islands. The study [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds
+# and three numbers of neighbours. It also counts how many of an embedding's nearest neighbours are
+# of the other kind.
 #
 # ## The map of one answer
 

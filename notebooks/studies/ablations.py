@@ -240,6 +240,10 @@ for line in differences:
         change = f"{line['value']:.3f} [{line['low']:.3f}, {line['high']:.3f}]"
         one, other = (style.method(of_pair).name for of_pair in PAIRS[line["name"]])
         print(f"- {one} minus {other}, macro-F1 of findings: {change}.")
+ends = [(line, max(-line["low"], line["high"])) for line in differences]
+near = [line["name"] for line, most in ends if line["metric"] == "exact match" and most < 0.02]
+near = "; ".join(" and ".join(style.method(of).name for of in PAIRS[name]) for name in near)
+print(f"- In exact match within 0.02 of each other (not registered): {near or 'none'}.")
 
 # %% [markdown]
 # Which parts do the answers need? In `laptop` tuning alone is shown to be needed.
