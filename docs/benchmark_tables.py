@@ -86,7 +86,7 @@ SCORED = {  # of the benchmark released_scores
     "reference": "reference",
 }
 NAMED = {"bleu_4": "BLEU-4", "rouge_l": "ROUGE-L", "meteor": "METEOR"}
-WAYS = {"ours": "ours", "ecg_byte": "ECG-Byte, HeartLLM", "ecg_tok": "ECG-Tok"}
+WAYS = {"ours": "ours", "ecg_byte": "as ECG-Byte and HeartLLM", "ecg_tok": "as ECG-Tok"}
 
 
 def released_scores() -> str:

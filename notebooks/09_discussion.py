@@ -987,11 +987,11 @@ from_studies(
 #
 # **What is missing.** Two seconds of signal, as in the released code; the paper's data sets;
 # answers on ECG-QA; and its attention to the words of an answer. The study
-# [merges](studies/merges.py) varies the number of merges: 3,500 of them are not shown to give more
-# exact answers than 350, and a table of pairs predicts unseen ECGs best with 1,050. The study
-# [two_stage](studies/two_stage.py) trains its opponents and counts what each needs until a loss
-# that all reach, and until its own plateau. The study [attention](studies/attention.py) draws its
-# attention over a signal and tests it.
+# [merges](studies/merges.py) varies the number of merges: in `synthetic-laptop` 3,500 of them are
+# not shown to give more exact answers than 350, and a table of pairs predicts unseen ECGs best with
+# 1,050. The study [two_stage](studies/two_stage.py) trains its opponents and counts what each needs
+# until a loss that all reach, and until its own plateau. The study
+# [attention](studies/attention.py) draws its attention over a signal and tests it.
 #
 # ## All deviations
 #

@@ -88,8 +88,16 @@ def rouge_of(reference: str, output: str) -> dict[str, float]:
 
 
 def tokens(text: str) -> list[str]:
-    """Words and punctuation, with case, as `evaluate` splits a text."""
-    return re.findall(r"\w+|[^\w\s]", text)
+    """Words and punctuation with case, as `evaluate` splits a text for BLEU (mteval-v13a)."""
+    text = re.sub(r"([{-~[-` -&(-+:-@/])", r" \1 ", f" {text} ")
+    text = re.sub(r"([^0-9])([.,])", r"\1 \2 ", text)
+    text = re.sub(r"([.,])([^0-9])", r" \1 \2", text)
+    return re.sub(r"([0-9])(-)", r"\1 \2 ", text).split()
+
+
+def words_and_marks(text: str) -> list[str]:
+    """Lower-case words, hyphens kept, and punctuation, as nltk's `word_tokenize` splits a text."""
+    return re.findall(r"\w+(?:[-']\w+)*|[^\w\s]", text.lower())
 
 
 def smoothed_bleu(pairs: Sequence[tuple[str, str]]) -> float:
@@ -126,7 +134,7 @@ def of_method(part: pd.DataFrame) -> dict[str, dict[str, float]]:
     batches = [smoothed_bleu(pairs[i : i + BATCH]) for i in range(0, len(pairs), BATCH)]
     words = mean_of(
         lambda right, out: {
-            METEOR: meteor.meteor(tokens(right.lower()), tokens(out.lower()), WORDNET)
+            METEOR: meteor.meteor(words_and_marks(right), words_and_marks(out), WORDNET)
         },
         pairs,
     )
