@@ -29,7 +29,7 @@ ROOM = "auc.macro.raw_minus_summary"
 TOKENS_READ = f"{STUDY}-ecg_tok_by_tokenizer"
 APART = 0.09  # macro-F1 by which two trainings of ECG-Tok may differ (docs/known_problems.md)
 FAILED = {  # claims of the run that fail, in few words
-    "report.share_of_reference.finding_f1": "share of the way from a copied report to the true one",
+    "report.share_of_reference.finding_f1": "way from a copied report to the true one",
     "qa.gain_over_chance.exact_match": "HeartLLM minus chance",
     "qa.heartllm_minus_memoriser.exact_match": "HeartLLM minus the memoriser",
 }
@@ -72,8 +72,8 @@ def training() -> Line:
     return (
         "Do trained tokenizers beat a linear transform?",
         side(less, yes, "No, they are worse", "Not shown") + f"; {in_reports}",
-        f"error at equal bits: PCA {error['pca_rvq']:.1f} µV, RVQ whose encoder starts at it "
-        f"{error['rvq']:.1f}, RVQ with a strided one {strided:.1f} (one seed, not tuned); macro-F1 "
+        f"error at equal bits: PCA {error['pca_rvq']:.1f} µV, RVQ that starts at it "
+        f"{error['rvq']:.1f}, RVQ with a strided one {strided:.1f} (not tuned); macro-F1 "
         f"of reports, QINCo minus PCA {interval(read, 3)} (two trainings may differ by {APART})",
         f"{RATES}/rates.md",
     )
@@ -133,8 +133,8 @@ def vectors() -> Line:
     return (
         "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
         side(unread, f"No; after four times the updates {place}", "Yes", "Not shown"),
-        f"macro-AUC: {macro(methods)}; after four times the updates (one seed), in this order, "
-        f"{plain}, with shifted copies {shifted}",
+        f"macro-AUC: {macro(methods)}; after four times the updates (one seed) "
+        f"{plain}, with shifts {shifted}",
         f"{run}/longer_readers.md",
     )
 
@@ -167,13 +167,13 @@ def reports() -> Line:
     gain = [gain.value, gain.low, gain.high]
     used, (here, there) = side(looks, "Yes", "No", "Not shown"), minus_memoriser()
     beats = side(gain, "better than", "worse than", "not shown to differ from")
-    methods = {"ecg_tok": "ECG-Tok", "probe_reports": "a classifier of its tokens"}
+    methods = {"ecg_tok": "ECG-Tok", "probe_reports": "classifier of its tokens"}
     methods |= {"memoriser": "copied by similar codes", "no_ecg": "no ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",
         f"{used}; {beats} a classifier",
         f"macro-F1 (frequent findings): {cells('04_table1', 'macro_f1', methods)}; ECG-Tok minus "
-        f"copied {here}, on other simulated patients {there}",
+        f"copied {here}, on other patients {there}",
         f"{MAIN}/tables/04_table1.md",
     )
 
@@ -194,8 +194,8 @@ def answers() -> Line:
         ]
         words.add(word + (f"; worse than {' and '.join(behind)}" if behind else ""))
     methods = {"heartllm": "exact match: HeartLLM", "ecg_byte": "ECG-Byte"}
-    beside = {"no_ecg": "without the ECG", "memoriser": "copied from similar codes"}
-    beside |= {"decoded": "classifier of HeartLLM's decoded tokens"}
+    beside = {"no_ecg": "no ECG", "memoriser": "copied by codes"}
+    beside |= {"decoded": "classifier of HeartLLM's tokens"}
     exact = ("06_exact_match", "all")
     return (
         "Do the answers of HeartLLM and ECG-Byte use the ECG?",
@@ -232,8 +232,8 @@ def opponents() -> Line:
     return (
         "Do tokens beat an encoder without them (CLIP, MERL)?",
         f"{both}; ECG-Tok: {ahead}",
-        f"exact match minus CLIP's, three trainings each: HeartLLM {texts[0]}, ECG-Byte "
-        f"{texts[1]}, ECG-Tok {clip}; ROUGE-L of reports, ECG-Tok {clips_words}",
+        f"exact match minus CLIP's: HeartLLM {texts[0]}, ECG-Byte "
+        f"{texts[1]}, ECG-Tok {clip}; ROUGE-L, ECG-Tok {clips_words}",
         f"{tokens}/without_tokens.md",
     )
 

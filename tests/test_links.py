@@ -78,12 +78,16 @@ def test_a_link_to_a_source_becomes_one_to_its_page_wherever_that_is(tmp_path):
     written = ("a-b/01_make", "a-b/02_use", "a-b-tag/01_make", "a-b-study-x/x", "c-d-study-x/x")
     written += ("c-d-study-z/z", "c-d-study-w/w", "e-f-study-w/w")
     paths = repository(tmp_path, runs, written)
+    for words in (["init", "-q"], ["add", "reports"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    repository(tmp_path, {"c-d-study-v": {}}, ["c-d-study-v/v"])
     of_tag = page_links.Pages(paths, "a-b-tag", "a-b", runs["a-b-tag"], ["03_end"])
     text = "[one](01_make.py), [two](02_use.py), [three](03_end.py), [x](studies/x.py)"
     assert page_links.resolve(text, of_tag.address) == (
         "[one](01_make.md), [two](../a-b/02_use.md), [three](03_end.md), [x](../a-b-study-x/x.md)"
     )
     assert of_tag.address("z") == "../c-d-study-z/z.md", "the only one, of other data"
+    assert of_tag.address("v") == "../../notebooks/studies/v.py", "git does not know the page"
     assert of_tag.address("w") == "../../notebooks/studies/w.py", "which of the two is not known"
     assert of_tag.address("y") == "../../notebooks/studies/y.py"
     assert of_tag.address("04_more") == "../../notebooks/04_more.py"

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from ecglib.run import manifest, studies
 from ecglib.run.paths import Paths
@@ -56,11 +57,11 @@ class Pages:
 
     def _study_runs(self, study: str) -> list[str]:
         """Runs that may have the page of a study: this one, the one beside its main run, else the
-        only one there is, which may be of other data."""
+        only committed one, which may be of other data."""
         part = f"-{studies.PREFIX}{study}"
-        pages = list(self.paths.out.glob(f"reports/*{part}/{study}.md"))
-        only = [page.parent.name for page in pages] if len(pages) == 1 else []
-        return [self.name, f"{self.main}{part}", *only]
+        kept = manifest.git(self.paths.out, "ls-files", "--", f"reports/*{part}/{study}.md")
+        only = [Path(page).parent.name for page in kept.splitlines()]
+        return [self.name, f"{self.main}{part}", *(only if len(only) == 1 else [])]
 
     def _relative(self, target: os.PathLike) -> str:
         return os.path.relpath(target, self.paths.reports(self.name)).replace(os.sep, "/")
