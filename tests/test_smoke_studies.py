@@ -537,7 +537,7 @@ def test_a_stream_has_the_codes_of_the_whole_and_a_report_per_window(studies):
         lag = claimed.loc[f"stream.lag.{name}.seconds", "value"]
         assert 0 < lag <= 19.92  # the episode's length
     table = pd.read_csv(reports / "tables" / "study_agreement.csv", index_col="what")["share"]
-    assert 0.9 < table["codes of windows as of the window alone"] < 1
+    assert 0.9 < table["stream codes equal to those of a window alone"] < 1
 
 
 def test_every_file_that_the_readme_names_exists(studies):

@@ -203,9 +203,10 @@ stage.figure("by_prompt", figure, drawn, caption, alt)
 # %% [markdown]
 # **What to see.** Dilution would spread the curves on the left and close them on the right. Curves
 # that are parallel say that a prompt costs the same however many vectors stand for the ECG. The
-# registered contrast, none minus long, changes the instruction and the paragraph at once. Short
-# minus long is the effect of the paragraph alone, none minus short that of the instruction. In
-# macro-F1 the cost need not fall in the same steps as in ROUGE-L.
+# registered contrast, none minus long, changes the instruction and the paragraph at once. None
+# minus short is the effect of the instruction. Short minus long is that of the paragraph and of a
+# training that begins further from its goal (see the limits). In macro-F1 the cost need not fall in
+# the same steps as in ROUGE-L.
 #
 # ## The registered comparisons
 
@@ -222,37 +223,42 @@ for vectors in VECTORS:
     pair = of[f"ecg_tok_{vectors}_none"], of[f"ecg_tok_{vectors}_long"]
     findings = finding_agreement.difference(*pair, "macro_f1", seed)
     for metric, value in (("ROUGE-L", cost), ("macro-F1", findings)):
-        lines.append({"name": f"{vectors}: none minus long", "metric": metric, **vars(value)})
+        lines.append({"name": f"{vectors}, none minus long", "metric": metric, **vars(value)})
     for one, other in (("none", "short"), ("short", "long")):
         pair = f"ecg_tok_{vectors}_{one}", f"ecg_tok_{vectors}_{other}"
         worded = bootstrap.paired_difference(*(words_of[name] for name in pair), seed=seed)
         stated_in = finding_agreement.difference(*(of[name] for name in pair), "macro_f1", seed)
         for metric, value in (("ROUGE-L", worded), ("macro-F1", stated_in)):
-            name = f"{vectors}: {one} minus {other}"
+            name = f"{vectors}, {one} minus {other}"
             lines.append({"name": name, "metric": metric, **vars(value)})
     if vectors == 1:
         stage.claim("dilution.none_minus_long.1.macro_f1", **vars(findings))
 interaction = bootstrap.paired_difference(losses[1], losses[16], seed=seed)
 stage.claim("dilution.one_minus_sixteen.rouge_l", **vars(interaction))
 caption = "Paired differences between prompts, by vectors [95 % interval over patients]."
-stage.table("differences", wide_tables.wide(pd.DataFrame(lines), "name", "metric"), caption)
+wide = wide_tables.wide(pd.DataFrame(lines), "name", "metric")
+wide = wide.rename(columns={"name": "vectors per ECG, and prompts compared"})
+stage.table("differences", wide, caption)
 
 # %% [markdown]
 # ## What it means
 
 # %%
+from ecglib.figures import tables
+
 stage.print_claims()
 macro = long[long["metric"] == "macro_f1"].set_index("method")["value"]
 for name in arms:
-    vectors, prompt = name.split("_")[2:]
-    print(f"- ECG-Tok, vectors: {vectors}, prompt: {prompt}; macro-F1 {macro[name]:.3f}.")
+    print(f"- {tables.word(name)}: macro-F1 {macro[name]:.3f}.")
 
 # %% [markdown]
-# Four limits apply. There is one training seed per system, and two trainings of one system differ,
-# too. The warm-up of an adapter was made without the words, so a training behind them begins
-# further from its goal: in `laptop`, before the first update, its loss on validation patients is
-# 1.9 to 2.0, without the words 0.8 to 1.1. The training loss, too, ends higher. So the interaction
-# is shown, and dilution as its reason is not: a training that has not caught up after 500 updates
+# Four limits apply. There is one training seed per system. Two trainings of ECG-Tok may differ by
+# 0.016 of ROUGE-L and 0.09 of macro-F1 (`docs/evidence.md`). So all differences between none and
+# short may be chance, and so may the cost of the long prompt in macro-F1 with 16 vectors (0.055).
+# The warm-up of an adapter was made without the words, so a training behind them begins further
+# from its goal: in `laptop`, before the first update, its loss on validation patients is 1.9 to
+# 2.0, without the words 0.8 to 1.1. The training loss, too, ends higher. So the interaction is
+# shown, and dilution as its reason is not: a training that has not caught up after 500 updates
 # would look the same. The words of the long prompt are frozen and always the same, so a model can
 # learn to skip them; the paper's questions vary. And the paper's instructed model is another
 # language model, which is not repeated here.

@@ -134,10 +134,10 @@ stage.figure("loss", figure, history, caption, alt)
 names = ["training_loss", "validation_loss", "lowest_validation_loss"]
 training = curves.ends(history).set_axis(names, axis=1)
 caption = "Training loss (mean of the last fifth), and loss on validation patients."
-shown = stage.table("training", training.rename_axis("method").reset_index().round(4), caption)
+listed = stage.table("training", training.rename_axis("method").reset_index().round(4), caption)
 caption = "What each system was given. Updates and tokens of HeartLLM's pretraining are counted."
 stage.table("budgets", budgets.formatted(spent), caption)
-shown
+listed
 
 # %% [markdown]
 # **What to see.** A validation loss that ends clearly above its lowest value means that the

@@ -256,8 +256,8 @@ for number, part in predicted.groupby("merges"):
 lines = pd.DataFrame(lines).drop(columns="seeds")
 caption = "Unseen ECGs predicted from the single symbol and from pairs. Value: bits per second of "
 caption += "all leads by the bigram [95 % interval over patients]."
-shown = stage.table("symbols", lines.round(2), caption)
-shown.rename(columns={"Value": "Bits per second", "Low": "from", "High": "to"})
+symbols = stage.table("symbols", lines.round(2), caption)
+symbols.rename(columns={"Value": "Bits per second", "Low": "from", "High": "to"})
 
 # %%
 n_ecgs, n_patients = predicted["ecg"].nunique(), predicted["unit"].nunique()
@@ -346,8 +346,8 @@ called = {
     key: " minus ".join(style.method(of_pair).name for of_pair in pair)
     for key, pair in PAIRS.items()
 }
-shown = wide_tables.wide(pd.DataFrame(differences).replace({"name": called}), "name", "metric")
-stage.table("differences", shown, caption)
+wide = wide_tables.wide(pd.DataFrame(differences).replace({"name": called}), "name", "metric")
+stage.table("differences", wide, caption)
 
 # %% [markdown]
 # ## What it means

@@ -172,9 +172,11 @@ stage.figure("systems", figure, drawn, caption, "Two panels of horizontal bars, 
 
 # %%
 f1 = dict(iter(stated.groupby("method")))
-for other in ("no_ecg", "ecg_tok", "heartllm"):
+from ecglib.figures import style
+
+for other in SYSTEMS:
     gain = exact_match.difference(of["own_system"], of[other], seed=seed)
-    print(f"- Exact match, yours minus {other}: {gain.text()}", end="; ")
+    print(f"- Exact match, yours minus {style.method(other).name}: {gain.text()}", end="; ")
     gain = finding_agreement.difference(f1["own_system"], f1[other], "macro_f1", seed)
     print(f"macro-F1 of reports: {gain.text()}.")
 print(f"- Your system answers {exact_match.accuracy(of['own_system'], seed=seed).text()}", end=" ")

@@ -133,7 +133,10 @@ for s in scored["seed"].unique():
     one = [part[part["seed"] == s] for part in of_method.values()]
     lines.append({"training seed": str(s)} | vars(bootstrap.paired_difference(*one, seed=seed)))
 each = pd.DataFrame([*lines, {"training seed": "all"} | vars(whole)])
-stage.table("placebo", each, "RVQ with one codebook minus VQ: mean absolute error (mV).").round(5)
+stage.table("placebo", each, "RVQ with one codebook minus VQ: mean absolute error (mV).")
+in_uv = each.assign(**(1000 * each[["value", "low", "high"]])).round(2)
+units = {name: f"{name} (µV)" for name in ("value", "low", "high")}
+in_uv.rename(columns=units | {"n": "patients"})
 
 # %%
 margin = 1000 * stage.registry()["placebo.mae.rvq_one_minus_vq"]["margin"]  # to microvolts
@@ -152,7 +155,8 @@ stage.figure(
 # %% [markdown]
 # An interval over patients answers one question: would other *patients* have given another
 # difference between these two trained models? It says nothing about another training. Where the
-# circles are farther apart than their bars are long, the bars hide most of what can vary.
+# circles are about as far apart as their bars are long, as in `laptop`, trainings vary as much as
+# patients do, and the bars show only the patients.
 #
 # ## What it means
 
@@ -168,9 +172,10 @@ print(f"- In {excluding} of {len(single)} pairs of trainings the interval over p
 print("excludes 0,\n  although nothing differs but the draws.")
 print(f"- The differences of single trainings have a standard deviation of {spread:.2f}", end=" ")
 print(f"microvolts; the widest interval over patients is +-{widest:.2f}.")
-factor = stats.t.ppf(0.975, len(single) - 1)
-print("- Between two such tokenizers behind one encoder, the draws alone make a difference of")
-print(f"  up to {factor * spread:.1f} microvolts in 95 % of such pairs ({factor:.1f} deviations).")
+factor = stats.t.ppf(0.975, len(single) - 1) * np.sqrt(1 + 1 / len(single))
+print("- Between two such tokenizers behind one encoder, the draws alone are expected to make a")
+print(f"  difference of up to {factor * spread:.1f} microvolts in 95 % of new pairs", end=" ")
+print(f"({factor:.1f} deviations, if\n  differences are normally distributed).")
 
 # %% [markdown]
 # Two limits hold. The two share an encoder, so the draws of the encoder are no part of a

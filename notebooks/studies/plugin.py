@@ -153,7 +153,7 @@ print("saved:", stage.predictions("answers", answers).name)
 # %% [markdown]
 # ## From here on: saved predictions
 #
-# ## Its signal beside the five
+# ## Its signal beside the five tokenizers, and beside PCA with k-means
 
 # %%
 FIVE = ["pca_rvq", "vq", "rvq", "qinco", "fsq", "bpe"]
@@ -166,10 +166,9 @@ for name in [*FIVE, "plugin"]:
     lines.append({"method": name, "metric": "error", **vars(error)})
 lines = pd.DataFrame(lines)
 table = lines.assign(bits=lines["method"].map(bits))[["method", "bits", "value", "low", "high"]]
-stage.table(
-    "signal", table.round(2), "Error of the decoded signal in µV [95 % interval], and bits."
-)
-table.round(1)
+table = table.rename(columns={"value": "error_uv", "low": "low_uv", "high": "high_uv"})
+caption = "Error of the decoded signal in µV [95 % interval], and bits."
+stage.table("signal", table.round(2), caption)
 
 # %% [markdown]
 # ## What is read in it
@@ -197,11 +196,13 @@ for name, metrics in {
 # written from VQ's tokens.
 
 # %%
-titles = {"macro_auc": "Macro-AUC of its vectors", "macro_f1": "Finding F1 of reports (macro)"}
+titles = {"macro_auc": "Macro-AUC over the labels", "macro_f1": "Finding F1 of reports (macro)"}
 n_ecgs, n_patients = stated["ecg"].nunique(), stated["unit"].nunique()
 about = {
-    "macro_auc": "a classifier of its vectors, about all test ECGs",
-    "macro_f1": f"ECG-Tok's reports about {n_ecgs} test ECGs of {n_patients} patients",
+    "macro_auc": "classifiers of tokenizers' vectors, of the raw signal (DeepSL) and of summary "
+    "numbers, about all test ECGs",
+    "macro_f1": "reports of ECG-Tok on your tokens and on QINCo's, of the control without the ECG "
+    f"and of the nearest neighbour, about {n_ecgs} test ECGs of {n_patients} patients",
 }
 for metric, name in {"macro_auc": "plugin_classifier", "macro_f1": "plugin_reports"}.items():
     drawn = long[long["metric"] == metric]

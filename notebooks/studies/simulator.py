@@ -149,7 +149,8 @@ ordered = pd.DataFrame(conditions.PER_CENT, index=kinds).T
 ordered = ordered.rename_axis("condition").reset_index()
 ordered["labels"] = ["; ".join(LABELS[label] for label in named[c]) for c in ordered["condition"]]
 caption = "Conditions of the simulator, and the labels that they bring."
-display(stage.table("conditions", ordered, caption))
+with pd.option_context("display.max_rows", None, "display.max_colwidth", None):
+    display(stage.table("conditions", ordered, caption))
 covered = set(np.flatnonzero((np.stack(list(stated.values())) == PRESENT).any(axis=0)))
 many = max(named, key=lambda name: len(named[name]))
 print(f"{len(covered)} of the {len(LABELS)} labels are present in at least one of these hearts")
@@ -190,17 +191,17 @@ for half, (names, drawn, long, what) in halves.items():
 
 # %% [markdown]
 # **What to see.** All leads of a panel change together, because they show one heart. Compare the
-# width of the QRS in the bundle branch blocks with that of the rhythms above them. Compare the ST
+# width of the QRS in the bundle branch blocks with that in sinus arrhythmia. Compare the ST
 # segments of the acute infarctions: the inferior one raises ST in aVF, the posterior one lowers it
 # in V2.
 #
 # ## Few positives hide differences between methods
 #
-# A label with few positives in test has a wide AUC. Two methods must then differ by much before the
-# difference can be established. The next table holds the positives of each label in the test part
-# of this cohort. It also holds the smallest difference in AUC that would be found in four of five
-# such tests (power of 80 %, two-sided at 5 %). The standard error is that of Hanley and McNeil for
-# an AUC of 0.9:
+# The AUC of a label with few positives in test has a wide interval. Two methods must then differ by
+# much before the difference can be established. The next table holds the positives of each label in
+# the test part of this cohort. It also holds the smallest difference in AUC that would be found in
+# four of five such tests (power of 80 %, two-sided at 5 %). The standard error is that of Hanley
+# and McNeil for an AUC of 0.9:
 #
 # $$ SE^2 = \frac{A(1-A) + (n_+ - 1)(Q_1 - A^2) + (n_- - 1)(Q_2 - A^2)}{n_+ n_-}, \quad
 #    Q_1 = \frac{A}{2-A}, \quad Q_2 = \frac{2A^2}{1+A} $$
@@ -230,25 +231,34 @@ seen = stage.read("counts").sort_values(["positives", "index"], ignore_index=Tru
 pairs = zip(seen["positives"], seen["negatives"], strict=True)
 seen["detectable"] = [detectable(p, n, **settings) for p, n in pairs]
 caption = "Positives in test, and the smallest difference in AUC that can be seen."
-stage.table("power", seen.round(3), caption)
+power = stage.table("power", seen.round(3), caption)
 scored = seen[seen["positives"] > 0]
 easy = int((scored["detectable"] <= 0.05).sum())
-scored.round(3)
+power[(seen["positives"] > 0).to_numpy()]
 
 # %% [markdown]
-# **What to see.** The column `detectable` falls as positives rise, while negatives are many. It
-# rises again where negatives are few. A smaller difference may be real and will mostly be missed.
-# All numbers hold for an AUC of 0.9.
+# **What to see.** *Detectable* falls as positives rise, while negatives are many. It rises again
+# where negatives are few. A smaller difference may be real and will mostly be missed. All numbers
+# hold for an AUC of 0.9, and for one ECG per patient. Several per patient can hide more.
 #
 # ## What it means
 
 # %%
 rarest, widest = scored["positives"].min(), scored["detectable"].max()
-print(f"- {len(signals)} conditions bring {len(covered)} of {len(LABELS)} labels. No label is set")
+added = {label for labels in named.values() for label in labels}
+print(
+    f"- {len(signals)} conditions add {len(added)} labels to the {healthy.sum()} of a healthy",
+    end=" ",
+)
+print(f"heart; together {len(covered)} of {len(LABELS)}. No label is set")
 print("  by hand: each is derived from the heart or its recording. How well it can be read is not")
 print("  examined here.")
-print(f"- {len(scored)} labels have positives in this test part, the rarest {rarest}. A difference")
-print(f"  of 0.05 in AUC could be seen in {easy} of them; the worst label needs {widest:.2f}.")
+print(f"- {len(scored)} labels have positives in this test part, the rarest {rarest}. With a power")
+print(
+    f"  of {settings['power']:.0%}, and at an AUC of {settings['auc']}, a difference of 0.05",
+    end=" ",
+)
+print(f"is detected in {easy}\n  of them; the worst label needs {widest:.2f}.")
 print("- The simulator draws what its tables say. How far that is from patients is the subject of")
 print("  the study `sim_vs_real`.")
 

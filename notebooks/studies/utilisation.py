@@ -456,13 +456,13 @@ stage.figure(
 
 
 # %%
-def in_microvolts(shown: pd.DataFrame) -> pd.DataFrame:
+def in_microvolts(frame: pd.DataFrame) -> pd.DataFrame:
     """The table as the page shows it: errors in microvolts, ways of training in words."""
-    ends = zip(shown["value"], shown["low"], shown["high"], strict=True)
+    ends = zip(frame["value"], frame["low"], frame["high"], strict=True)
     error = [f"{1000 * e:.1f} [{1000 * low:.1f}, {1000 * high:.1f}]" for e, low, high in ends]
-    shown = shown.drop(columns=["value", "low", "high", "n"]).round(1).assign(error_uv=error)
+    frame = frame.drop(columns=["value", "low", "high", "n"]).round(1).assign(error_uv=error)
     ways = {"kmeans": "k-means", "none": "no", "revival": "yes"}
-    return shown.replace(ways).rename(columns={"init": "start"})
+    return frame.replace(ways).rename(columns={"init": "start"})
 
 
 # %%
