@@ -294,8 +294,8 @@ print("  The table of differences has QINCo against each, and DeepSSL against De
 
 # %% [markdown]
 # What are frozen tokens worth here? In `laptop` they save no labels. With labels of 5 % of the
-# patients they are 0.10 of macro-AUC behind DeepSL, and as much behind summary numbers. With all
-# labels they are level with summary numbers and 0.027 behind DeepSL. A highest mean is no lead:
+# patients they are 0.11 of macro-AUC behind DeepSL, and as much behind summary numbers. With all
+# labels they are level with summary numbers and 0.028 behind DeepSL. A highest mean is no lead:
 # DeepSSL minus DeepSL has an interval with zero in it at each share.
 #
 # Six limits apply. The epoch is chosen by the loss, while the score is an AUC. The tokenizer was
