@@ -6,6 +6,8 @@ import re
 
 from committed import REPO, markdown
 
+from ecglib.evaluate import meteor
+
 FOLDER = REPO / "reports" / "benchmarks"
 
 
@@ -85,19 +87,19 @@ SCORED = {  # of the benchmark released_scores
     "no_ecg": "without the ECG",
     "reference": "reference",
 }
-NAMED = {"bleu_4": "BLEU-4", "rouge_l": "ROUGE-L", "meteor": "METEOR"}
 WAYS = {"ours": "ours", "ecg_byte": "as ECG-Byte and HeartLLM", "ecg_tok": "as ECG-Tok"}
 
 
 def released_scores() -> str:
     """The same reports by three definitions of each score: a row per method."""
     result, rows = result_of("released_scores"), []
-    keys = {name: f"{name}_no_synonyms" if name == "meteor" else name for name in NAMED}
-    keys |= {"meteor": "meteor"} if result["synonyms"] else {}
+    keys = ("bleu_4", "rouge_l", meteor.NAMES[result["synonyms"]])
     for method, called in SCORED.items():
         of = result["scores"][method]
-        rows.append([called, *(f"{of[way][key]:.3f}" for key in keys.values() for way in WAYS)])
-    headings = [f"{called}, {way}" for called in NAMED.values() for way in WAYS.values()]
+        rows.append([called, *(f"{of[way][key]:.3f}" for key in keys for way in WAYS)])
+    headings = [
+        f"{called}, {way}" for called in ("BLEU-4", "ROUGE-L", "METEOR") for way in WAYS.values()
+    ]
     return markdown(["reports of", *headings], rows, " " + "r" * len(headings))
 
 

@@ -257,7 +257,7 @@ lines = pd.DataFrame(lines).drop(columns="seeds")
 caption = "Unseen ECGs predicted from the single symbol and from pairs. Value: bits per second of "
 caption += "all leads by the bigram [95 % interval over patients]."
 symbols = stage.table("symbols", lines.round(2), caption)
-symbols.rename(columns={"Value": "Bits per second", "Low": "from", "High": "to"})
+symbols.rename(columns={"value": "bits per second", "low": "from", "high": "to"})
 
 # %%
 n_ecgs, n_patients = predicted["ecg"].nunique(), predicted["unit"].nunique()

@@ -133,7 +133,7 @@ if stage.has("report_texts"):  # no report of a patient is published
     filled = back.dropna(axis="columns", how="all").round(3)
     caption = "What the labeller reads in the reports, by finding."
     with pd.option_context("display.max_rows", None):
-        display(stage.table("reading_back", filled, caption).drop(columns="label", errors="ignore"))
+        display(stage.table("reading_back", filled, caption).drop(columns="label"))
     enough = back[back["present"] >= stage.section("study")["min_cases"]]
     enough = enough.sort_values(["read", "doubted"], ascending=False, kind="stable")
     caption = (
