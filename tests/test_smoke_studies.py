@@ -466,6 +466,23 @@ def test_zero_shot_is_compared_with_a_model_of_the_place(studies):
     assert set(swapped["method"]) == {"heartllm_swapped"}
 
 
+def test_answers_under_noise_are_to_the_same_questions(studies):
+    """All but those about noise; the claims are means over the kinds of noise."""
+    reports = studies / "reports" / f"{RUN}-study-noisy_answers"
+    claimed = judged(reports, "studies/noisy_answers_claims.yaml")
+    noisy = pd.read_parquet(reports / "predictions" / "study_muscle_0.parquet")
+    clean = pd.read_parquet(reports / "predictions" / "study_beside_06_answers.parquet")
+    pair = []
+    for of in (noisy, clean):
+        asks = exact_match.is_question(of) & ~of["item"].str.contains(":noise")
+        pair.append(of[asks & (of["method"] == "heartllm")])
+    lost = exact_match.difference(*pair).value
+    assert claimed.loc["noisy_answers.costs.0.exact_match", "value"] == pytest.approx(lost)
+    tokens = pd.read_csv(reports / "tables" / "study_tokens.csv")
+    changed = tokens.filter(like="change").iloc[1:]  # without noise none does
+    assert len(changed.columns) == 2 and (changed > 0).all().all()
+
+
 def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
     """The claims are those of the predictions of both systems."""
     reports = studies / "reports" / f"{RUN}-study-attention"

@@ -17,6 +17,7 @@ In reading order:
 - `changing_rhythm`: the step that simulates streams whose rhythm changes, and their windows.
 - `rename_site`: the step that gives all ECGs one hospital's name.
 - `later_starts`: the step that copies the training ECGs with later beginnings.
+- `noisy_ecgs`: the step that adds noise to some ECGs.
 - `loader`: shuffled batches for a training.
 - `scored_sample`: the test records and findings that are scored.
 - `cohort_features`: the steps that measure every ECG, for a comparison of simulated and real ones.
