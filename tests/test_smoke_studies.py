@@ -483,6 +483,23 @@ def test_answers_under_noise_are_to_the_same_questions(studies):
     assert len(changed.columns) == 2 and (changed > 0).all().all()
 
 
+def test_both_axes_have_equal_bits_and_the_claims_of_their_predictions(studies):
+    reports = studies / "reports" / f"{RUN}-study-token_axis"
+    claimed = judged(reports, "studies/token_axis_claims.yaml")
+    table = pd.read_csv(reports / "tables" / "study_axes.csv").set_index("method")
+    bits = table["bits"]
+    assert bits["rvq_channel"] == pytest.approx(bits["rvq_time"], rel=0.05)
+    assert bits["qinco_channel"] == bits["rvq_channel"] > bits["rvq_channel_same"]
+    errors = pd.read_parquet(reports / "predictions" / "study_errors.parquet")
+    mean = errors.groupby("method")["score"].mean()
+    value = claimed.loc["token_axis.mae.channel_minus_time.same_bits", "value"]
+    assert value == pytest.approx(mean["rvq_channel"] - mean["rvq_time"], abs=1e-9)
+    probe = pd.read_parquet(reports / "predictions" / "study_probe.parquet")
+    pair = [probe[probe["method"] == name] for name in ("rvq_time", "rvq_channel")]
+    gain = auc.difference(*pair, "macro", resamples=50).value
+    assert claimed.loc["token_axis.probe.time_minus_channel", "value"] == pytest.approx(gain)
+
+
 def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
     """The claims are those of the predictions of both systems."""
     reports = studies / "reports" / f"{RUN}-study-attention"

@@ -9,7 +9,8 @@ quantisers          `codebooks`, `rvq`, `vq`, `qinco` (ECG-Tok), `fsq`, `latent`
 ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, `bpe_released`,
                     `pair_grid`
 steps               `load`, `watch`, `train`, `cached_latents`, `pca_rvq`, `train_quantiser`,
-                    `encode`, `encode_again`, `train_decoder`, `tokenizer_parts`
+                    `encode`, `encode_again`, `turned_vectors`, `train_decoder`,
+                    `tokenizer_parts`
 from outside        `plugin`
 endless signals     `stream`, `stream_windows`
 """
