@@ -471,7 +471,7 @@ def test_answers_under_noise_are_to_the_same_questions(studies):
     reports = studies / "reports" / f"{RUN}-study-noisy_answers"
     claimed = judged(reports, "studies/noisy_answers_claims.yaml")
     noisy = pd.read_parquet(reports / "predictions" / "study_muscle_0.parquet")
-    clean = pd.read_parquet(reports / "predictions" / "study_beside_06_answers.parquet")
+    clean = pd.read_parquet(reports / "predictions" / "study_none.parquet")
     pair = []
     for of in (noisy, clean):
         asks = exact_match.is_question(of) & ~of["item"].str.contains(":noise")
@@ -479,8 +479,9 @@ def test_answers_under_noise_are_to_the_same_questions(studies):
     lost = exact_match.difference(*pair).value
     assert claimed.loc["noisy_answers.costs.0.exact_match", "value"] == pytest.approx(lost)
     tokens = pd.read_csv(reports / "tables" / "study_tokens.csv")
-    changed = tokens.filter(like="change").iloc[1:]  # without noise none does
-    assert len(changed.columns) == 2 and (changed > 0).all().all()
+    changed = tokens.filter(like="change").set_index(tokens["added noise and its SNR (dB)"])
+    assert len(changed.columns) == 2 and (changed.drop("none") > 0).all().all()
+    assert (changed.loc["none"] == 0).all()
 
 
 def test_both_axes_have_equal_bits_and_the_claims_of_their_predictions(studies):
@@ -494,7 +495,7 @@ def test_both_axes_have_equal_bits_and_the_claims_of_their_predictions(studies):
     mean = errors.groupby("method")["score"].mean()
     value = claimed.loc["token_axis.mae.channel_minus_time.same_bits", "value"]
     assert value == pytest.approx(mean["rvq_channel"] - mean["rvq_time"], abs=1e-9)
-    probe = pd.read_parquet(reports / "predictions" / "study_probe.parquet")
+    probe = pd.read_parquet(reports / "predictions" / "study_over_time.parquet")
     pair = [probe[probe["method"] == name] for name in ("rvq_time", "rvq_channel")]
     gain = auc.difference(*pair, "macro", resamples=50).value
     assert claimed.loc["token_axis.probe.time_minus_channel", "value"] == pytest.approx(gain)

@@ -22,7 +22,7 @@ def test_a_reader_sees_what_the_decoder_sees(axis, frozen, tmp_path):
     torch.manual_seed(0)
     quantiser = ResidualVQ(dim, 2, 8)
     torch.nn.init.normal_(quantiser.codebooks, std=0.3)
-    for name in ("tokenizer", "codes", "turned"):
+    for name in ("tokenizer", "codes", "turned", "means"):
         (tmp_path / name).mkdir()
     LatentTokenizer(autoencoder, quantiser, axis).save(tmp_path / "tokenizer")
     inputs = {"cohort": frozen["cohort"], "tokenizer": tmp_path / "tokenizer"}
@@ -39,3 +39,10 @@ def test_a_reader_sees_what_the_decoder_sees(axis, frozen, tmp_path):
     lengths = np.load(tmp_path / "turned" / "lengths.npy")
     hops = np.ceil(cohort.records["n_valid"].to_numpy() / autoencoder.hop)
     np.testing.assert_array_equal(lengths, hops)
+    turned_vectors.means(tmp_path / "means", inputs, {}, 0, MACHINE)
+    over = {name: np.load(tmp_path / "means" / f"over_{name}.npy") for name in ("time", "channels")}
+    for row in rows:
+        inside = vectors[row, : lengths[row]].astype(np.float32)  # (positions, channels)
+        np.testing.assert_allclose(over["time"][row], inside.mean(0), atol=2e-3)
+        np.testing.assert_allclose(over["channels"][row, : len(inside)], inside.mean(1), atol=2e-3)
+        assert not over["channels"][row, len(inside) :].any()

@@ -23,7 +23,7 @@ def add(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: ob
     Config:
         rows: record numbers.
         kind: of noise, one of `simulator.added_noise.KINDS`.
-        snr: in dB, over the valid samples of all leads.
+        snr: in dB, over all leads; of an ECG that ends early, as if it went on as it began.
 
     Raises ValueError: an unknown kind.
     """
