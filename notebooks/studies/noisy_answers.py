@@ -255,7 +255,7 @@ caption = (
     f"{n_ecgs} test ECGs of {n_patients} patients. Dashed: the control that reads no ECG. Bars and "
     "band: 95 % intervals over patients; one training seed."
 )
-alt = "Four panels, one per kind of noise: exact match of four systems against the noise's size."
+alt = "Four panels, one per kind of noise: exact match of five systems against the noise's size."
 figure = noise_curves.by_kind(lines, "Exact match", floor)
 stage.figure("exact_match", figure, lines, caption, alt)
 
