@@ -814,7 +814,8 @@ stage.print_claims(only=gain)
 WITHOUT = ["merl", "clip_two_stage", "clip_vit", "vit", "clip", "test", "time_llm"]
 encoded = stage.join_study("systems", "answers", scores, items)
 beside, short = [], {"macro_f1": [], "rouge_l": []}
-for name in [name for name in WITHOUT if name in set(encoded["method"])]:
+has = encoded["method"].unique()
+for name in [name for name in WITHOUT if name in has]:
     pair = [encoded[encoded["method"] == method] for method in ("ecg_tok", name)]
     facts = [part[part["item"].str.startswith("finding:")] for part in pair]
     words = [part[part["item"] == "rouge_l"] for part in pair]

@@ -755,7 +755,8 @@ for name in ("no_ecg", *opponents, "ecg_byte", "ecg_tok", "heartllm"):
 WITHOUT = ["merl", "clip_two_stage", "clip_vit", "vit", "clip", "test", "time_llm"]
 encoded = stage.join_study("two_stage", "answers", all_replies, set(all_replies["item"]))
 beside, short = [], []
-for name in [name for name in WITHOUT if name in set(encoded["method"])]:
+has = encoded["method"].unique()
+for name in [name for name in WITHOUT if name in has]:
     gap = exact_match.difference(of("ecg_tok"), encoded[encoded["method"] == name], seed=seed)
     line = {"opponent": style.method(name).name, "measure": "exact_match"}
     beside.append(line | {"difference": gap.text(), "seeds of ECG-Tok": gap.seeds})
@@ -845,7 +846,7 @@ heart = by("heartllm")
 verify = heart[heart["item"].str.startswith("verify:")]
 query = heart[heart["item"].str.startswith("query:")]
 groups = [f"query:{GROUP}", *query["item"].value_counts().index]
-item = next((name for name in groups if name in set(query["item"])), "")
+item = next((name for name in groups if name in query["item"].unique()), "")
 named = query[query["item"] == item]
 matrices = {"Verify": counts(verify, ["yes", "no", "not sure"])}
 if item:
