@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from ecglib.figures import style
+from ecglib.figures import size_curves, style
 
 ASIDE = 0.05  # of the step from one size to the next, by which methods are apart
 
@@ -35,10 +35,7 @@ def by_kind(table: pd.DataFrame, ylabel: str, levels: pd.DataFrame) -> Figure:
                 line = {"color": style.edge(look.colour), "ls": look.linestyle, "lw": 1}
                 line |= {"marker": look.marker, "ms": 3.5, "elinewidth": 0.7, "label": look.name}
                 axes.errorbar(place, part["value"], style.interval(part), **line)
-            for level in levels.itertuples():
-                look = style.method(level.method)
-                axes.axhline(level.value, color=look.colour, ls="--", lw=0.8, label=look.name)
-                axes.axhspan(level.low, level.high, color=look.colour, alpha=0.15, lw=0, zorder=0)
+            size_curves.draw_levels(axes, levels)
             axes.set_xticks(range(len(sizes)), ticks)
             axes.set_title(kind.capitalize())
             axes.grid(True)

@@ -4,6 +4,7 @@ The size is a number of labelled ECGs, vectors, hidden tokens or weights, or a s
 """
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
@@ -46,10 +47,7 @@ def curves(
             y, reach = part["value"], style.interval(part)
             y, reach = (1 - y, reach[::-1]) if of_auc else (y, reach)
             axes.errorbar(place, y, reach, **lines, **marks)
-        for level in levels.itertuples():
-            look = style.method(level.method)
-            axes.axhline(level.value, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
-            axes.axhspan(level.low, level.high, color=look.colour, alpha=0.15, lw=0, zorder=0)
+        draw_levels(axes, levels)
         axes.set(xscale="log", xlabel=xlabel, ylabel=ylabel)
         if of_auc:
             lowest, highest = 0.85 * lost[lost > 0].min(initial=0.5), 1.15 * lost.max()
@@ -67,3 +65,11 @@ def curves(
         axes.grid(True)
         style.legend(figure, axes, ncols=2)
     return figure
+
+
+def draw_levels(axes: Axes, levels: pd.DataFrame) -> None:
+    """A line across with a band for each row of method, value, low, high (a floor)."""
+    for level in levels.itertuples():
+        look = style.method(level.method)
+        axes.axhline(level.value, color=look.colour, ls=look.linestyle, lw=1, label=look.name)
+        axes.axhspan(level.low, level.high, color=look.colour, alpha=0.15, lw=0, zorder=0)

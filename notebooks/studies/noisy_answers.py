@@ -45,6 +45,7 @@
 # %% tags=["plumbing"]
 import time
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -71,6 +72,10 @@ seed = 0  # the run's
 stage = Stage("study", profile, data, seed, tag)
 print(stage.banner())
 scoring, settings = stage.section("scoring"), stage.section("study")
+NAMES = {  # (kind of noise, SNR) -> what steps and predictions are called
+    (kind, snr): f"{kind.replace(' ', '_')}_{snr}"
+    for kind, snr in product(settings["kinds"], settings["snr"])
+}
 CODES = {"heartllm": "fsq", "heartllm_no_pretraining": "fsq", "ecg_tok": "qinco"}  # what is read
 SYSTEMS = [*CODES, "heartllm_continuous", "ecg_byte"]
 
@@ -93,8 +98,7 @@ questions = stage.step("questions", balanced_sets.write_questions, ask, measured
 
 # %%
 of_rows, noisy = {"rows": rows.tolist()}, {}
-for kind, snr in product(settings["kinds"], settings["snr"]):
-    name = f"{kind.replace(' ', '_')}_{snr}"
+for (kind, snr), name in NAMES.items():
     config = of_rows | {"kind": kind, "snr": snr}
     noisy[name] = stage.step(f"cohort_{name}", noisy_ecgs.add, config, {"cohort": cohort_folder})
 one, clean = rows[:1], cohort.signals(rows[:1]).astype(float)  # (1, 12, 2500) mV
@@ -124,7 +128,7 @@ stage.data("budgets", budgets.read(folders))
 # from the ECG, and the model without tokens its vectors.
 
 # %%
-coded = {of: stage.input("02", f"{of}_codes") for of in set(CODES.values())}
+coded = {of: stage.input("02", f"{of}_codes") for of in dict.fromkeys(CODES.values())}
 again = {"none": coded}  # name of the noise -> codes by tokenizer
 for name, place in noisy.items():
     again[name] = {}
@@ -154,7 +158,7 @@ for name, system in product(again, SYSTEMS):
 
 
 # %%
-def symbols(folder) -> float:
+def symbols(folder: Path) -> float:
     """Mean number of byte pairs of a test ECG's first seconds."""
     codes = ecg_byte.segments(Cohort.open(folder), pairs, rows, seconds)  # (N, T), padded
     return float((codes != bpe.PADDING).sum(1).float().mean())
@@ -232,23 +236,18 @@ def questions_of(answers: pd.DataFrame, about_noise: bool = False) -> pd.DataFra
 ORDER = ["heartllm", "heartllm_no_pretraining", "heartllm_continuous", "ecg_tok", "ecg_byte"]
 control = stage.beside("answers", "06", ["no_ecg"])
 saved = {"none": pd.concat([stage.read("none"), control], ignore_index=True)}
-names = {  # (kind, SNR) -> the name of its predictions
-    (kind, snr): f"{kind.replace(' ', '_')}_{snr}"
-    for kind, snr in product(settings["kinds"], settings["snr"])
-}
-saved |= {name: stage.read(name) for name in names.values()}
+saved |= {name: stage.read(name) for name in NAMES.values()}
 by = {(name, system): part for name, of in saved.items() for system, part in of.groupby("method")}
 score = {key: exact_match.score(questions_of(part)) for key, part in by.items()}
+match = {key: bootstrap.bounded(bootstrap.mean(part, seed=seed)) for key, part in score.items()}
 lines = []
 for kind, snr, system in product(settings["kinds"], [np.inf, *settings["snr"]], ORDER):
-    name = names.get((kind, snr), "none")
-    value = bootstrap.bounded(bootstrap.mean(score[name, system], seed=seed))
+    value = match[NAMES.get((kind, snr), "none"), system]
     lines.append({"kind": kind, "method": system, "snr": snr, **vars(value)})
 lines = pd.DataFrame(lines)
 
 # %%
-floor = bootstrap.bounded(bootstrap.mean(score["none", "no_ecg"], seed=seed))
-floor = pd.DataFrame([{"method": "no_ecg", **vars(floor)}])
+floor = pd.DataFrame([{"method": "no_ecg", **vars(match["none", "no_ecg"])}])
 n_ecgs, n_patients = (by["none", "heartllm"][column].nunique() for column in ("ecg", "unit"))
 caption = (
     "Exact match by kind and size of the added noise, without questions about noise, on "
@@ -271,7 +270,7 @@ KEY = ["unit", "ecg", "seed", "item", "target"]  # of a question about an ECG
 
 def over_kinds(of: dict, system: str, snr: float) -> pd.DataFrame:
     """Score of each question, mean over the kinds of noise."""
-    parts = [of[names[kind, snr], system] for kind in settings["kinds"]]
+    parts = [of[NAMES[kind, snr], system] for kind in settings["kinds"]]
     return pd.concat(parts).groupby(KEY, as_index=False)["score"].mean()
 
 
@@ -285,11 +284,12 @@ def change(of: dict, system: str, snr: float) -> pd.DataFrame:
 
 
 # %%
-gains, floor_of = [], bootstrap.sum_and_count(score["none", "no_ecg"])
+gains, lost, floor_of = [], {}, bootstrap.sum_and_count(score["none", "no_ecg"])
 for snr, system in product(settings["snr"], ORDER):
     noisy = over_kinds(score, system, snr)
-    lost = bootstrap.paired_difference(noisy, score["none", system], seed)
-    gains.append({"method": system, "metric": f"{snr} dB minus no noise", **vars(lost)})
+    lost[system, snr] = bootstrap.paired_difference(noisy, score["none", system], seed)
+    line = {"method": system, "metric": f"{snr} dB minus no noise"}
+    gains.append(line | vars(lost[system, snr]))
     room = bootstrap.sum_and_count(noisy), floor_of, bootstrap.sum_and_count(score["none", system])
     kept = bootstrap.of_totals(bootstrap.ratio, *room, combine=bootstrap.share_of_room, seed=seed)
     gains.append({"method": system, "metric": f"share kept at {snr} dB", **vars(kept)})
@@ -301,14 +301,20 @@ caption = (
 gained = stage.table("changes", wide_tables.wide(gains, "method", "metric"), caption)
 gained
 
+
+# %%
+def says(answers: pd.DataFrame, *replies: str) -> pd.DataFrame:
+    """The answers, with 1 as score where one of these replies was given."""
+    given = answers["prediction"].str.strip(" .").str.lower().isin(replies)
+    return answers.assign(score=given.astype(float))
+
+
 # %%
 lines, unsure, findings = [], [], []
 for name, system in product(saved, ORDER):
     line = {"method": system, "noise": name.replace("_", " ")}
-    asks = score[name, system]
-    says = asks["prediction"].str.strip(" .").str.lower() == "not sure"
-    lines.append(line | vars(bootstrap.bounded(bootstrap.mean(asks, seed=seed))))
-    share = bootstrap.mean(asks.assign(score=says.astype(float)), seed=seed)
+    lines.append(line | vars(match[name, system]))
+    share = bootstrap.mean(says(score[name, system], "not sure"), seed=seed)
     unsure.append(line | vars(bootstrap.bounded(share)))
     stated = by[name, system]
     stated = stated[stated["item"].str.startswith("finding:")]
@@ -336,14 +342,10 @@ exact
 
 # %%
 worst, least = min(settings["snr"]), max(settings["snr"])
-lost = bootstrap.paired_difference(
-    over_kinds(score, "heartllm", worst), score["none", "heartllm"], seed
-)
-stage.claim(f"noisy_answers.costs.{worst}.exact_match", **vars(lost))
+stage.claim(f"noisy_answers.costs.{worst}.exact_match", **vars(lost["heartllm", worst]))
 for system in ("heartllm", "ecg_tok"):
-    kept = over_kinds(score, system, least), score["none", system]
-    kept = bootstrap.paired_difference(*kept, seed)
-    stage.claim(f"noisy_answers.{system}_keeps.{least}.exact_match", **vars(kept))
+    name = f"noisy_answers.{system}_keeps.{least}.exact_match"
+    stage.claim(name, **vars(lost[system, least]))
 PAIRS = {"tokens_help": ("heartllm_no_pretraining", "heartllm_continuous")}
 PAIRS |= {"heartllm_minus_ecg_byte": ("heartllm", "ecg_byte")}
 for name, systems in PAIRS.items():
@@ -366,8 +368,7 @@ def suspects(about_noise: bool) -> dict[tuple, pd.DataFrame]:
     for name in saved:
         part = questions_of(by[name, "heartllm"], about_noise)
         part = part[part["item"].str.startswith("verify")]
-        said_yes = part["prediction"].str.strip(" .").str.lower().isin(["yes", "not sure"])
-        parts[name, "heartllm"] = part.assign(score=said_yes.astype(float))
+        parts[name, "heartllm"] = says(part, "yes", "not sure")
     return parts
 
 

@@ -60,7 +60,7 @@ from ecglib.fidelity import round_trip
 from ecglib.figures import bars
 from ecglib.run.stage import Stage
 from ecglib.tokenizers import encode, turned_vectors
-from ecglib.tokenizers.load import load
+from ecglib.tokenizers.load import load, make_autoencoder
 from ecglib.tokenizers.qinco import SIZES
 from ecglib.tokenizers.train import train_jointly
 
@@ -101,12 +101,12 @@ strided = {"kind": "strided"} | sizes["autoencoders"]["strided"] | {"widths": ow
 common |= {"autoencoder": strided, "init": "kmeans"}
 common["revive_every"] = max(1, own["steps"] // 2 // settings["revivals"])
 one, count = sizes["quantisers"]["vq"], settings["codebooks"]
-positions = -(-2500 // int(np.prod(strided["strides"])))
-equal = round(count * positions / strided["widths"][-1])  # codebooks along the channels
+encoder = make_autoencoder(strided)
+equal = round(count * encoder.positions / encoder.dim)  # codebooks along the channels
 ARMS = {"time": ("time", count), "channel": ("channel", equal)}
 ARMS["channel_same"] = "channel", count
-print(f"{positions} positions x {count} codebooks against", end=" ")
-print(f"{strided['widths'][-1]} channels x {equal}, of {one['codewords']} codewords each")
+print(f"{encoder.positions} positions x {count} codebooks against", end=" ")
+print(f"{encoder.dim} channels x {equal}, of {one['codewords']} codewords each")
 
 # %% [markdown]
 # ## The trainings
@@ -116,7 +116,7 @@ print(f"{strided['widths'][-1]} channels x {equal}, of {one['codewords']} codewo
 # trained with three seeds per arm. QINCo is trained once along each axis, at equal bits.
 
 # %%
-folders, reads = {}, {}  # (method, training seed) -> tokenizer; -> what a reader is given
+folders = {}  # (method, training seed) -> tokenizer
 for arm, (axis, books) in ARMS.items():
     quantiser = one | {"codebooks": books}
     config = common | {"axis": axis, "method": "rvq", "quantiser": quantiser}
@@ -230,8 +230,7 @@ for name in order:
 lines = pd.DataFrame(lines)
 
 # %%
-titles = {"mae_mv": "Error (mV)", "reader": "Macro-AUC, reader"}
-titles |= {"over_time": "Macro-AUC, mean over time", "over_channels": "Macro-AUC, over channels"}
+panels = dict(zip(KINDS, ("Reader", "Mean over time", "Over channels"), strict=True))
 of_auc = lines[lines["metric"] != "mae_mv"]
 n_ecgs, n_patients = (errors[column].nunique() for column in ("ecg", "unit"))
 seeds = len(settings["seeds"])
@@ -240,8 +239,6 @@ about = (
     f"{n_patients} patients. Whiskers: 95 % intervals over patients, and over seeds where there "
     "are some. Same codebooks: as many as along time, so fewer bits."
 )
-panels = {name: title for name, title in titles.items() if name != "mae_mv"}
-panels = {name: title.removeprefix("Macro-AUC, ").capitalize() for name, title in panels.items()}
 figure = bars.methods(of_auc, panels, 3, "Macro-AUC", start=0.5)
 caption = f"Macro-AUC of the reader of all vectors, and of a probe of two means. {about} Bars "
 caption += "begin at 0.5."
@@ -256,6 +253,8 @@ alt = "Five horizontal bars: the error of each arm."
 stage.figure("errors", figure, of_error_alone, caption, alt)
 
 # %%
+titles = {name: f"Macro-AUC, {title.lower()}" for name, title in panels.items()}
+titles |= {"mae_mv": "Error (mV)"}
 wide = wide_tables.wide(lines.replace({"metric": titles}), "method", "metric")
 wide = wide.merge(stage.read("rates").astype({"bits": int, "codes": int}), on="method")
 caption = "Error and macro-AUC [95 % interval over seeds and patients], bits and codes of an ECG."
@@ -275,12 +274,10 @@ gains = {}
 for other, bits in {"rvq_channel": "same_bits", "rvq_channel_same": "same_codebooks"}.items():
     lost = bootstrap.paired_difference(of_error[other], of_error["rvq_time"], seed)
     gains[f"token_axis.mae.channel_minus_time.{bits}"] = lost
-for kind in ("reader", "over_time"):
+for called, kind in {"reader": "reader", "probe": "over_time"}.items():
     pair = of_label[kind, "rvq_time"], of_label[kind, "rvq_channel"]
-    called = {"over_time": "probe"}.get(kind, kind)
     gains[f"token_axis.{called}.time_minus_channel"] = auc.difference(*pair, "macro", **options)
 pair = of_label["over_time", "rvq_time"], of_label["over_channels", "rvq_time"]
-pair = [part.assign(method="rvq_time") for part in pair]
 gains["token_axis.order.time_minus_channel"] = auc.difference(*pair, "macro", **options)
 for name, gain in gains.items():
     stage.claim(name, **vars(gain))
