@@ -24,7 +24,7 @@ settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
 
 REPO = Path(__file__).resolve().parents[1]
-PATIENTS = 160  # of a fake release
+PATIENTS = 120  # of a fake release
 AGAIN = ("02", "06")  # tokenizers; a language model, its questions and its answers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 FIRST = ("test_smoke.py", "test_run_redraw.py", "test_smoke_studies.py")

@@ -484,6 +484,19 @@ def test_answers_under_noise_are_to_the_same_questions(studies):
     assert (changed.loc["none"] == 0).all()
 
 
+def test_other_draws_of_ecgs_have_the_letters_and_the_claims_of_their_predictions(studies):
+    reports = studies / "reports" / f"{RUN}-study-bpe_sample"
+    claimed = judged(reports, "studies/bpe_sample_claims.yaml")
+    mean = pd.read_parquet(reports / "predictions" / "study_unseen.parquet")
+    mean = mean.groupby("method")["score"].mean()
+    for by in ("rule", "many"):
+        value = claimed.loc[f"bpe_sample.{by}_minus_chance.symbols", "value"]
+        assert value == pytest.approx(mean[f"bpe_{by}"] - mean["bpe_chance"], abs=1e-6)
+    draws = pd.read_csv(reports / "tables" / "study_draws.csv").set_index("method")
+    assert draws["drawn"].nunique() == 1
+    assert draws["of small clusters"]["bpe_many"] > draws["of small clusters"]["bpe_chance"]
+
+
 def test_both_axes_have_equal_bits_and_the_claims_of_their_predictions(studies):
     reports = studies / "reports" / f"{RUN}-study-token_axis"
     claimed = judged(reports, "studies/token_axis_claims.yaml")

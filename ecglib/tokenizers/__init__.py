@@ -7,7 +7,7 @@ latents             `window_pca`, `autoencoder`, `strided_autoencoder` (ECG-Tok'
 quantisers          `codebooks`, `rvq`, `vq`, `qinco` (ECG-Tok), `fsq`, `latent`,
                     `leadwise` (HeartLLM)
 ECG-Byte            `amplitude_bins`, `bpe`, `bpe_merges`, `bpe_longest_match`, `bpe_released`,
-                    `pair_grid`
+                    `pair_grid`, `even_draw`
 steps               `load`, `watch`, `train`, `cached_latents`, `pca_rvq`, `train_quantiser`,
                     `encode`, `encode_again`, `turned_vectors`, `train_decoder`,
                     `tokenizer_parts`
