@@ -497,6 +497,22 @@ def test_other_draws_of_ecgs_have_the_letters_and_the_claims_of_their_prediction
     assert draws["of small clusters"]["bpe_many"] > draws["of small clusters"]["bpe_chance"]
 
 
+def test_the_same_seconds_twice_are_as_long_as_twice_the_seconds(studies):
+    """At equal updates; the claims are differences of saved answers."""
+    reports = studies / "reports" / f"{RUN}-study-seconds"
+    claimed = judged(reports, "studies/seconds_claims.yaml")
+    arms = pd.read_csv(reports / "tables" / "study_arms.csv").set_index("method")["symbols"]
+    assert arms["ecg_byte_half"] < arms["ecg_byte"] < arms["ecg_byte_double"]
+    assert arms["ecg_byte_double_same"] == pytest.approx(arms["ecg_byte_double"], rel=0.5)
+    budget = pd.read_csv(reports / "tables" / "study_budgets.csv")
+    assert budget["updates"].nunique() == 1
+    answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")
+    right = exact_match.score(answers).groupby("method")["score"].mean()
+    value = claimed.loc["seconds.double_minus_same.exact_match", "value"]
+    gain = right["ecg_byte_double"] - right["ecg_byte_double_same"]
+    assert value == pytest.approx(gain, abs=1e-9)
+
+
 def test_both_axes_have_equal_bits_and_the_claims_of_their_predictions(studies):
     reports = studies / "reports" / f"{RUN}-study-token_axis"
     claimed = judged(reports, "studies/token_axis_claims.yaml")

@@ -18,6 +18,7 @@ In reading order:
 - `rename_site`: the step that gives all ECGs one hospital's name.
 - `later_starts`: the step that copies the training ECGs with later beginnings.
 - `noisy_ecgs`: the step that adds noise to some ECGs.
+- `repeated_start`: the step that repeats the first seconds of each ECG.
 - `loader`: shuffled batches for a training.
 - `scored_sample`: the test records and findings that are scored.
 - `cohort_features`: the steps that measure every ECG, for a comparison of simulated and real ones.
