@@ -489,12 +489,13 @@ def test_other_draws_of_ecgs_have_the_letters_and_the_claims_of_their_prediction
     claimed = judged(reports, "studies/bpe_sample_claims.yaml")
     mean = pd.read_parquet(reports / "predictions" / "study_unseen.parquet")
     mean = mean.groupby("method")["score"].mean()
-    for by in ("rule", "many"):
+    for by in ("again", "few", "many"):
         value = claimed.loc[f"bpe_sample.{by}_minus_chance.symbols", "value"]
         assert value == pytest.approx(mean[f"bpe_{by}"] - mean["bpe_chance"], abs=1e-6)
-    draws = pd.read_csv(reports / "tables" / "study_draws.csv").set_index("method")
-    assert draws["drawn"].nunique() == 1
-    assert draws["of small clusters"]["bpe_many"] > draws["of small clusters"]["bpe_chance"]
+    shares = pd.read_parquet(reports / "predictions" / "study_shares.parquet")
+    drawn = shares.filter(like="bpe_")
+    assert drawn.sum().to_numpy() == pytest.approx(1, abs=1e-3)
+    assert drawn["bpe_many"].std() < shares["share"].std(), "as many of each cluster"
 
 
 def test_the_same_seconds_twice_are_as_long_as_twice_the_seconds(studies):

@@ -1,4 +1,4 @@
-"""How many clusters of ECGs there are, and how large each is."""
+"""How many clusters of ECGs there are, how large each is, and how much of each was drawn."""
 
 import numpy as np
 import pandas as pd
@@ -6,33 +6,37 @@ from matplotlib.figure import Figure
 
 from ecglib.figures import style
 
-LABELS = {"inertia": "Inertia (share of that of two)", "silhouette": "Silhouette"}
+LABELS = {"inertia": "Inertia / inertia of 2 clusters", "silhouette": "Mean silhouette"}
 
 
-def panels(choice: pd.DataFrame, rule: int, shares: np.ndarray) -> Figure:
-    """Inertia and silhouette by the number of clusters, a line at the number that `rule` takes; and
-    the clusters by their share of the ECGs, beside the share that an even draw gives each.
+def panels(choice: pd.DataFrame, rule: int, shares: pd.DataFrame, drawn: list[str]) -> Figure:
+    """Inertia and silhouette by the number of clusters, with a line at the number that `rule`
+    takes; and the share of each cluster in all ECGs (bars) and in the ECGs that were drawn.
 
     Args:
         choice: columns clusters, inertia, silhouette.
         rule: a number of clusters.
-        shares: (k,) of the ECGs, in the drawn clusters.
+        shares: one row per cluster; column share, and one per method of `drawn`, all 0 to 1.
+        drawn: methods, each with marks of its own.
     """
     style.require(["clusters", *LABELS], choice, "the table of clusters")
-    look = style.method("bpe")
-    drawn = choice.assign(inertia=choice["inertia"] / choice["inertia"].iloc[0])
-    shares = 100 * np.sort(shares)[::-1]
-    with style.canvas(style.DOUBLE, 2.3) as figure:
+    style.require(["share", *drawn], shares, "the table of shares")
+    curves = choice.assign(inertia=choice["inertia"] / choice["inertia"].iloc[0])
+    shares = shares.sort_values("share", ascending=False, kind="stable")
+    place = np.arange(1, len(shares) + 1)
+    with style.canvas(style.DOUBLE, 2.4) as figure:
         axes = figure.subplots(1, 3)
         for panel, (column, label) in zip(axes, LABELS.items(), strict=False):
-            line = {"color": look.colour, "marker": look.marker, "ms": 3, "lw": 1}
-            panel.plot(drawn["clusters"], drawn[column], **line)
+            panel.plot(curves["clusters"], curves[column], color="#555555", marker="o", ms=3, lw=1)
             panel.axvline(rule, color="#555555", ls=":", lw=1)
             panel.set(xlabel="Number of clusters", ylabel=label)
         panel = axes[-1]
-        panel.bar(np.arange(1, len(shares) + 1), shares, color=look.colour)
-        panel.axhline(100 / len(shares), color="#D55E00", ls="--", lw=1, label="even draw")
-        panel.set(xlabel="Cluster, the largest first", ylabel="Share of training ECGs (%)")
+        panel.bar(place, 100 * shares["share"], color="#CCCCCC", label="all training ECGs")
+        for name in drawn:
+            look = style.method(name)
+            marks = {"color": style.edge(look.colour), "marker": look.marker, "ms": 4, "ls": ""}
+            panel.plot(place, 100 * shares[name], label=look.name, fillstyle="none", **marks)
+        panel.set(xlabel="Cluster, the largest first", ylabel="Share of the ECGs (%)")
         panel.legend()
         style.panel_letters(*axes)
     return figure
