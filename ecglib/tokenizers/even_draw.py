@@ -5,8 +5,9 @@ of several clusters. It describes an ECG by 288 numbers (samples, spectrum, rate
 components that hold 95 % of their variance, and groups these by k-means.
 
 Ours: the numbers are those of `ecg_features` and of notebook 01, with a mark where a wave cannot be
-measured; each has the variance 1, and outliers are clipped, before the components are taken, in
-the release after it; and an even draw goes round the clusters, where the release draws a quota of each and the rest by chance.
+measured. Each has the variance 1, and outliers are clipped, before the components are taken; the
+release divides by the spread after it. An even draw goes round the clusters, where the release
+draws a quota of each and the rest by chance.
 """
 
 from functools import partial
