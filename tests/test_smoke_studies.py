@@ -504,7 +504,7 @@ def test_the_same_seconds_twice_are_as_long_as_twice_the_seconds(studies):
     claimed = judged(reports, "studies/seconds_claims.yaml")
     arms = pd.read_csv(reports / "tables" / "study_arms.csv").set_index("method")["symbols"]
     assert arms["ecg_byte_half"] < arms["ecg_byte"] < arms["ecg_byte_double"]
-    assert arms["ecg_byte_double_same"] == pytest.approx(arms["ecg_byte_double"], rel=0.5)
+    assert arms["ecg_byte_double_same"] == pytest.approx(arms["ecg_byte_double"], rel=0.1)
     budget = pd.read_csv(reports / "tables" / "study_budgets.csv")
     assert budget["updates"].nunique() == 1
     answers = pd.read_parquet(reports / "predictions" / "study_answers.parquet")

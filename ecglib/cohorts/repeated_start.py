@@ -10,29 +10,35 @@ from ecglib.cohorts.store import SHARD, Cohort
 from ecglib.signals.leads import RATE
 
 
+def twice(signals: np.ndarray, n: int) -> np.ndarray:
+    """Signals (..., samples) whose first n samples stand twice, in place of what follows them."""
+    copied = signals.copy()
+    copied[..., n : 2 * n] = signals[..., :n]
+    return copied
+
+
 def repeat(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: object) -> None:
     """Step: the cohort, where the first seconds of each ECG stand twice, in place of what follows
-    them. Record numbers, labels and lengths stay; a short ECG keeps its end.
+    them. Record numbers, labels and lengths stay.
 
     Inputs: cohort.
 
     Config:
         seconds: how long the repeated start is.
 
-    Raises ValueError: the start has no sample, or twice its length is more than an ECG has.
+    Raises ValueError: the start has no sample, part of one, or more than half of an ECG.
     """
     cohort = Cohort.open(inputs["cohort"])
     n, n_valid = round(config["seconds"] * RATE), cohort.records["n_valid"].to_numpy()
-    if not 0 < 2 * n <= n_valid.max():
+    if n != config["seconds"] * RATE or not 0 < 2 * n <= n_valid.max():
         most = n_valid.max() / RATE / 2
         raise ValueError(
-            f"expected seconds above 0 and up to {most:g}, got {config['seconds']}; change seconds "
-            "in the settings of the study"
+            f"expected seconds above 0 and up to {most:g}, in whole samples of {1 / RATE:g} s, got "
+            f"{config['seconds']}; change the seconds of ecg_byte in the profile"
         )
     shards, records = [], cohort.records.assign(place=np.arange(len(cohort)))
     for rows in np.split(cohort.rows(), range(SHARD, len(cohort), SHARD)):
-        signals = cohort.signals(rows).copy()  # (B, 12, 2500) mV
-        signals[..., n : 2 * n] = signals[..., :n]
+        signals = twice(cohort.signals(rows), n)  # (B, 12, 2500) mV
         for signal, end in zip(signals, n_valid[rows], strict=True):
             signal[:, end:] = 0.0
         shards.append(write_shard(out, len(shards), list(signals)))
