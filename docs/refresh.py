@@ -63,7 +63,8 @@ ITEMS = {  # notebook: paper items, files and their names
     ),
     "04_report_generation": (
         "ECG-Tok Table 1, with ECG-Byte's opponents (study `two_stage`), floors and ceilings",
-        "fig04_reports scores, fig04_loss loss, 04_table1 Table 1, 04_gains differences, "
+        "fig04_reports scores, fig04_loss loss, 04_table1 Table 1, 04_paper the paper's, "
+        "04_gains differences, "
         "04_by_finding recall and precision by finding, 04_budget budgets",
     ),
     "05_token_pretraining": (

@@ -614,9 +614,8 @@ stage.print_claims(digits=4, only=[f"auc.macro.{name}" for name in gains])
 # positive or no negative.
 
 # %%
-frames = pd.concat([of_method[name] for name in order])
 table = pd.concat(
-    auc.by_category(frames, CATEGORIES, average, **options).assign(average=average)
+    auc.by_category(cells, CATEGORIES, average, **options).assign(average=average)
     for average in ("macro", "micro")
 )
 table = table.sort_values("method", key=lambda column: column.map(order.index), kind="stable")

@@ -289,11 +289,11 @@ RARELY, HELD = 0.50, 0.95  # of recall, of AUC
 probed = stage.read_seeds("labels_qinco", "03")
 reports = stage.read_seeds("reports", "04")
 stated = finding_agreement.select(reports[reports["method"] == "ecg_tok"])
-both = stated[["unit", "ecg"]].drop_duplicates()
-probed = probed.merge(both)
+both = stated["ecg"].unique()
+probed = probed[probed["ecg"].isin(both)]
 by_label = auc.by_label(probed, seed=seed).set_index("label") if len(probed) else probed
 labels = stage.read_seeds("labels", "03")
-in_signal = labels[labels["method"] == "raw_further"].merge(both)
+in_signal = labels[(labels["method"] == "raw_further") & labels["ecg"].isin(both)]
 in_signal = auc.by_label(in_signal, resamples=10).set_index("label")["value"]  # no interval
 least = stage.section("scoring")["min_positives"]
 
@@ -422,14 +422,15 @@ for study, saved in WROTE.items():
     joined = stage.join_study(study, saved, written, needed)[len(written) :]
     written = pd.concat([written, joined[joined["method"].isin(FURTHER)]], ignore_index=True)
 rouge = written.loc[written["item"] == "rouge_l", [*report_of, "score"]]
-by_report = report_faults.by_report(written).merge(rouge, on=report_of)
+of_run = report_faults.by_report(written[written["seed"] == seed])
+by_report = of_run.merge(rouge, on=report_of)
 order = ["majority", "retrieval", "decoded", "no_ecg", "shuffled", "ecg_byte", "heartllm"]
 order += ["ecg_tok", *FURTHER, "reference", "template"]
 known = set(by_report["method"].unique())
 order = [name for name in order if name in known]
 per_100 = report_faults.per_100_reports(written, seed=seed)
 faults = wide_tables.wide(per_100, "method", "fault", digits=0).set_index("method").loc[order]
-high = by_report[(by_report["score"] >= HIGH) & (by_report["seed"] == seed)]
+high = by_report[by_report["score"] >= HIGH]
 high = high.groupby("method")["invention"]
 counted = {
     f"reports with ROUGE-L >= {HIGH}": high.size(),
@@ -458,7 +459,7 @@ stage.table("faithfulness", wide_tables.with_seeds(table, per_100, "method"), ca
 # can share most words with its reference and still invent a finding.
 
 # %%
-own = by_report[(by_report["method"] == "ecg_tok") & (by_report["seed"] == seed)]
+own = by_report[by_report["method"] == "ecg_tok"]
 high = own[own["score"] >= HIGH]
 invented = int((high["invention"] > 0).sum())
 perfect = own[(own["invention"] == 0) & (own["omission"] == 0)]
@@ -536,8 +537,9 @@ print(f"model reads the first {seconds:g} s only.")
 # *not tuned* has a single one, with a rate of zero, which changes nothing, *longer* has twice as
 # many, and *4 x updates* four times as many. Earlier trainings come on top of these updates. A name
 # says where a system learned from 10 % or 30 % of the patients. *Vectors* is how many vectors of
-# one ECG the language model reads. A dash means that only the page of the study says it. The number
-# of ECG-Byte is the mean of whole ECGs, scaled to the seconds it reads.
+# one ECG the language model reads. TEST, Time-LLM and CLIP read one vector per time step, as
+# HeartLLM does; what stands in front of these is no ECG and is not counted. The number of ECG-Byte
+# is the mean of whole ECGs, scaled to the seconds it reads.
 
 # %%
 everything, spent = answered, stage.read("budget", "06")
@@ -559,16 +561,22 @@ by_seeds = wide_tables.wide(reached, "method", "metric")
 reached = wide_tables.with_seeds(by_seeds, reached, "method").set_index("method")
 
 # %%
-reads = dict.fromkeys(["merl", "vit", "clip_two_stage", "clip_vit"], 1)
-reads |= {name: vectors for name in spent["method"] if name.startswith(("ecg_tok", "no_ecg"))}
-same = ["heartllm", "heartllm_longer", "heartllm_4x", "heartllm_untuned", "heartllm_no_patient"]
-reads |= dict.fromkeys(same, round(tokens["fsq"]))
 of_start = round(tokens["bpe"] * seconds / 10)  # of an ECG of 10 s
-reads |= dict.fromkeys(["ecg_byte", "ecg_byte_4x"], of_start)
+reads = {"ecg_tok": vectors, "no_ecg": vectors, "ecg_byte": of_start}
+reads |= dict.fromkeys(["heartllm", "test", "time_llm", "clip"], round(tokens["fsq"]))
+reads |= dict.fromkeys(["merl", "vit", "clip_two_stage", "clip_vit"], 1)
+
+
+def vectors_of(system: str) -> str:
+    """How many vectors of one ECG a system reads: as the longest name that begins its own."""
+    known = [name for name in reads if f"{system}_".startswith(f"{name}_")]
+    return str(reads[max(known, key=len)]) if known else "-"
+
+
 needs = spent.set_index("method").sort_values("flops")
 needs = pd.DataFrame(
     {
-        "vectors": [f"{reads[name]}" if name in reads else "-" for name in needs.index],
+        "vectors": needs.index.map(vectors_of),
         "ECG views": needs["ecg_views"].map("{:,}".format),
         "supervised tokens": needs["supervised_tokens"].map("{:,}".format),
         "training (TFLOP)": (needs["flops"] / 1e12).round(1),

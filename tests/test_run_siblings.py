@@ -79,7 +79,7 @@ def test_predictions_of_siblings_are_rows_of_other_seeds(tmp_path):
 def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_path, capsys):
     own, stage = frame([1.0, 2.0], [0, 1]), object.__new__(Stage)
     stage.run, stage.name = SimpleNamespace(tag="", seed=0, profile={"systems": {"vq": {}}}), "a-b"
-    stage._beside_earlier = set()
+    stage._beside_earlier, stage._todays = set(), {}
     stage.paths = saved(tmp_path, "a-b", own)
     assert stage.join_study("x", "errors", own) is own  # it has not been run
     place = tmp_path / "reports" / "a-b-study-x" / "predictions"
@@ -104,10 +104,12 @@ def test_a_run_is_joined_by_the_methods_of_its_studies_about_the_same_items(tmp_
     assert marked.startswith(" *: rows of studies with one training seed. These studies")
     assert "one training seed" not in stage.studies_note(pd.DataFrame({"seeds": [1, 1]}))
     saved(tmp_path, "a-b-seed2", frame([4.0, 5.0], [0, 1]))
+    stage._todays.clear()  # as in another stage
     joined = stage.join_study("x", "errors", own)
     assert joined.loc[joined["seed"] == 2, "score"].tolist() == [4.0, 5.0], "with the siblings"
     assert not capsys.readouterr().out, "it is said once"
     (tmp_path / "reports" / "a-b" / "predictions" / FILE).unlink()  # not made again yet
+    stage._todays.clear()
     assert 9.0 not in stage.join_study("x", "errors", own)["score"].tolist()
     stage.run.tag = "seed1"
     assert stage.join_study("x", "errors", own) is own

@@ -34,6 +34,7 @@ class Results:
     _read: dict[str, str]  # digests of the predictions of other stages that were read, by file
     _claims: list[dict]
     _beside_earlier: set[str]  # studies that were joined
+    _todays: dict[Path, dict[str, pd.DataFrame]]  # predictions by method, beside a study's
 
     def has(self, name: str, number: str = "") -> bool:
         """Whether predictions/NN_<name>.parquet exists: of real patients no text is published."""
@@ -128,13 +129,12 @@ class Results:
         if list(more.columns) != predictions.COLUMNS or not copied or not files:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
-        todays = []
         for file in filter(Path.is_file, files):
-            today = predictions.read_table(file)
-            if list(today.columns) == predictions.COLUMNS:
-                todays.append(siblings.join(today, file.name, self.name, self.paths)[0])
+            if file not in self._todays:  # all studies that are joined ask for it
+                self._todays[file] = siblings.by_method(file, self.name, self.paths)
         for method in sorted(copied):  # 04 has its reports, 06 all that it wrote
-            rows = [of[(of["method"] == method) & of["item"].isin(items)] for of in todays]
+            rows = [self._todays[file].get(method) for file in files if file in self._todays]
+            rows = [of[of["item"].isin(items)] for of in rows if of is not None]
             parts += [max(rows, key=len)] if rows else []
         return pd.concat(parts, ignore_index=True)
 

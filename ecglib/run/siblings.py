@@ -91,6 +91,15 @@ def join(frame: pd.DataFrame, file: str, name: str, paths: Paths) -> tuple[pd.Da
     return pd.concat(joined, ignore_index=True), left_out
 
 
+def by_method(file: Path, name: str, paths: Paths) -> dict[str, pd.DataFrame]:
+    """The predictions that the run `name` has in a file, joined with those of its siblings, by
+    method; {} of another table."""
+    frame = predictions.read_table(file)
+    if list(frame.columns) != predictions.COLUMNS:
+        return {}
+    return dict(iter(join(frame, file.name, name, paths)[0].groupby("method")))
+
+
 def _recipes(folder: Path, number: str) -> dict[str, str]:
     """The recipes of a run's stages up to this one."""
     recorded = (manifest.read(folder / "run.json") or {}).get("recipes", {})

@@ -36,8 +36,8 @@ class Stage(Results):
         self._library = keys.Library(self.paths.library)
         self.key, self.parts = self._identify()
         self.commit = manifest.git_commit(self.paths.repo)
-        self._outputs, self._claims, self._read, self._beside_earlier = set(), [], {}, set()
-        self._steps: dict[str, str] = {}
+        self._outputs, self._claims, self._read, self._todays = set(), [], {}, {}
+        self._steps, self._beside_earlier = {}, set()
         self._unexecuted = self.run.unexecuted(self.spec)
         self._new_steps: dict[str, float] = {}  # seconds by name, of those that ran here
 
