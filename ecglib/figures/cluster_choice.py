@@ -37,6 +37,6 @@ def panels(choice: pd.DataFrame, rule: int, shares: pd.DataFrame, drawn: list[st
             marks = {"color": style.edge(look.colour), "marker": look.marker, "ms": 4, "ls": ""}
             panel.plot(place, 100 * shares[name], label=look.name, fillstyle="none", **marks)
         panel.set(xlabel="Cluster, the largest first", ylabel="Share of the ECGs (%)")
-        panel.legend()
         style.panel_letters(*axes)
+        style.legend(figure, panel, ncols=3)
     return figure
