@@ -125,13 +125,13 @@ class Results:
     def _of_today(self, more: pd.DataFrame, files: list[Path]) -> pd.DataFrame:
         """Rows of a study, of which those that it copied of the run's own systems are replaced by
         those in today's files, with the run's siblings."""
-        copied = set(more.get("method", ())) & set(self.run.profile["systems"])
+        copied = set(more.get("method", ())) & set(systems := self.run.profile["systems"])
         if list(more.columns) != predictions.COLUMNS or not copied or not files:
             return more
         parts, items = [more[~more["method"].isin(copied)]], set(more["item"].unique())
         for file in filter(Path.is_file, files):
             if file not in self._todays:  # all studies that are joined ask for it
-                self._todays[file] = siblings.by_method(file, self.name, self.paths)
+                self._todays[file] = siblings.by_method(file, self.name, self.paths, systems)
         for method in sorted(copied):  # 04 has its reports, 06 all that it wrote
             rows = [self._todays[file].get(method) for file in files if file in self._todays]
             rows = [of[of["item"].isin(items)] for of in rows if of is not None]

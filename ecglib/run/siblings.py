@@ -8,6 +8,7 @@ computed from the predictions of a run reads those of all its siblings, as rows 
 """
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
@@ -91,13 +92,16 @@ def join(frame: pd.DataFrame, file: str, name: str, paths: Paths) -> tuple[pd.Da
     return pd.concat(joined, ignore_index=True), left_out
 
 
-def by_method(file: Path, name: str, paths: Paths) -> dict[str, pd.DataFrame]:
-    """The predictions that the run `name` has in a file, joined with those of its siblings, by
-    method; {} of another table."""
+def by_method(
+    file: Path, name: str, paths: Paths, methods: Collection[str]
+) -> dict[str, pd.DataFrame]:
+    """The predictions of some methods that the run `name` has in a file, joined with those of its
+    siblings, by method; {} of another table."""
     frame = predictions.read_table(file)
     if list(frame.columns) != predictions.COLUMNS:
         return {}
-    return dict(iter(join(frame, file.name, name, paths)[0].groupby("method")))
+    joined, _ = join(frame, file.name, name, paths)
+    return dict(iter(joined[joined["method"].isin(methods)].groupby("method")))
 
 
 def _recipes(folder: Path, number: str) -> dict[str, str]:
