@@ -34,6 +34,7 @@ from ecglib.figures import (
     style,
     tables,
     use_and_error,
+    word_bars,
 )
 from ecglib.figures.confusion import matrices
 from ecglib.figures.curves import loss, minus, running_mean
@@ -166,6 +167,12 @@ BY_METHOD = pd.DataFrame(
         for q in clinical_error.SHORT
     ]
 )
+PIECES = table(
+    """text    block  received to_ecg even dependence
+       Report: prompt 0.1      -      -    -
+       Sinus   report 0.2      0.3    0.7  1.0
+       .       end    -        0.4    0.6  -0.5"""
+)
 EDGES = (0.2, 0.3, 0.36, 0.46, 0.8)  # of the waves, in s
 FIGURES = {
     "AUC by labels": lambda: size_curves.curves(LABELLED, "labelled_ecgs", "ECGs", "AUC", True),
@@ -220,6 +227,7 @@ FIGURES = {
     "sources": lambda: sim_vs_real.sources(pd.concat([source("real"), source("few", known=False)])),
     "cleaning steps": lambda: cleaning.steps(TRACES, SPECTRA),
     "mains line": lambda: cleaning.line(TONE, NEAR, 50.0),
+    "words": lambda: word_bars.report(PIECES, "heartllm"),
 }
 
 

@@ -551,6 +551,24 @@ def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
     assert len(sums) and np.allclose(sums, 1, atol=1e-3)
 
 
+def test_words_are_those_that_the_systems_wrote(studies):
+    """Shares sum to 1, and the claims are those of the saved words."""
+    reports = studies / "reports" / f"{RUN}-study-written_words"
+    claimed = judged(reports, "studies/written_words_claims.yaml")
+    words = pd.read_parquet(reports / "predictions" / "study_words.parquet")
+    written = words[words["block"] != "prompt"]
+    assert np.allclose(written.filter(regex="^to_").sum(axis=1), 1, atol=1e-3)
+    assert set(written["kind"]) <= {"first", "later", "mark", "end"}
+    assert written["dependence"].abs().max() > 0 and (written["log_p"] <= 0).all()
+    texts = pd.read_parquet(reports / "predictions" / "study_words_texts.parquet")
+    assert len(texts) == len(words)
+    of = written[(written["method"] == "heartllm") & (written["number"] > 0)]
+    mean = of.groupby(["ecg", "kind"])["dependence"].mean().unstack()
+    mean = mean.reindex(columns=["first", "later"]).dropna()
+    value = claimed.loc["written_words.heartllm.dependence.first_minus_later", "value"]
+    assert value == pytest.approx((mean["first"] - mean["later"]).mean(), abs=1e-6, nan_ok=True)
+
+
 def test_a_larger_model_has_as_many_updates_and_its_own_control(studies):
     reports = studies / "reports" / f"{RUN}-study-large_model"
     claimed = judged(reports, "studies/large_model_claims.yaml")

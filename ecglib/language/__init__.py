@@ -16,6 +16,7 @@ without tokens      `signal_patches`, `continuous`, `info_nce`, `clip`, `text_pr
 of studies          `feature_adapter`, `long_prompt`, `fewer_patients`,
                     `swapped_leads`
 texts and steps     `write_texts`, `system_parts`
-looked at           `bert_score`, `alignment`, `relevance`, `bert_labels`
+looked at           `bert_score`, `alignment`, `relevance`, `written_attention`,
+                    `bert_labels`
 without a model     `floors`, `memoriser`
 """
