@@ -551,6 +551,22 @@ def test_attention_is_tested_for_tokens_of_all_leads_and_of_one(studies):
     assert len(sums) and np.allclose(sums, 1, atol=1e-3)
 
 
+def test_a_chat_has_the_updates_and_the_ecgs_of_the_direct_form(studies):
+    """Unseen wordings and shuffled ECGs are asked about the same ECGs; claims are differences of
+    saved reports."""
+    reports = studies / "reports" / f"{RUN}-study-instruct"
+    claimed = judged(reports, "studies/instruct_claims.yaml")
+    spent = pd.read_csv(reports / "tables" / "study_budgets.csv")
+    assert len(spent) == 2 and spent["updates"].nunique() == 1
+    scores = pd.read_parquet(reports / "predictions" / "study_reports.parquet")
+    words = scores[scores["item"] == "rouge_l"].set_index("ecg").groupby("method")["score"]
+    of = {name: part for name, part in words}
+    gain = (of["ecg_tok_smollm2"] - of["ecg_tok_chat"]).mean()
+    assert claimed.loc["instruct.direct_minus_chat.rouge_l", "value"] == pytest.approx(gain)
+    ecgs = {frozenset(of[f"ecg_tok_chat_{arm}"].index) for arm in ("unseen", "shuffled", "again")}
+    assert len(ecgs) == 1 and ecgs.pop() <= set(of["ecg_tok_chat"].index)
+
+
 def test_words_are_those_that_the_systems_wrote(studies):
     """Shares sum to 1, and the claims are those of the saved words."""
     reports = studies / "reports" / f"{RUN}-study-written_words"

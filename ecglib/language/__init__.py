@@ -13,7 +13,7 @@ systems             `prompt`, `system`, `no_ecg`, `adapter`, `contrast`, `train_
                     `phrase_warm_up`, `heartllm`, `next_tokens`, `ecg_byte`
 without tokens      `signal_patches`, `continuous`, `info_nce`, `clip`, `text_prototypes`,
                     `time_llm`, `two_stage`
-of studies          `feature_adapter`, `long_prompt`, `fewer_patients`,
+of studies          `feature_adapter`, `long_prompt`, `chat_turns`, `fewer_patients`,
                     `swapped_leads`
 texts and steps     `write_texts`, `system_parts`
 looked at           `bert_score`, `alignment`, `relevance`, `written_attention`,
