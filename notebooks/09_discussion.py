@@ -827,8 +827,9 @@ display(
 # **What is missing.** The final model on MIMIC-IV-ECG and the hospital's data; the study
 # [final_model](studies/final_model.py) has it on two simulated hospitals. The study
 # [table_1](studies/table_1.py) trains both systems without an instruction. The paper's rows
-# *inst.*, an instruct model with questions in varying words, are not trained. No cardiologist has
-# read a report; the paper asks for that too.
+# *inst.*, an instruct model with questions in varying words, are not trained; the study
+# [instruct](studies/instruct.py) is registered for that. No cardiologist has read a report; the
+# paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #
@@ -994,7 +995,8 @@ from_studies(
 # an ECG (1 s in `laptop`), so it can tell neither a rhythm nor a rare beat that comes later.
 #
 # **What is missing.** Two seconds of signal, as in the released code; the paper's data sets;
-# answers on ECG-QA; and its attention to the words of an answer. The study
+# answers on ECG-QA; and its attention to the words of an answer to a question. The study
+# [written_words](studies/written_words.py) has that to the words of reports. The study
 # [merges](studies/merges.py) varies the number of merges: in `synthetic-laptop` 3,500 of them are
 # not shown to give more exact answers than 350, and a table of pairs predicts unseen ECGs best with
 # 1,050. The study [two_stage](studies/two_stage.py) trains its opponents and counts what each needs

@@ -1,4 +1,4 @@
-"""Reports that a chat asks for: the released form of ECG-Tok's rows *inst.* (Table 1).
+"""Reports that a chat asks for, in the manner of ECG-Tok's rows *inst.* (Table 1).
 
     <ECG> system: what to do / user: one of several wordings of a request / assistant: <report>
 

@@ -200,9 +200,9 @@ print("saved:", stage.write("timing_made.csv", dated).name)
 # ## One report
 #
 # The report about the first ECG, by ECG-Byte and by HeartLLM. The upper panel is the released view:
-# what a piece gets from the others of its block, over all layers. Zeros of the causal mask count,
-# so it falls from left to right whatever is written. The middle panel is what the position that
-# writes a piece gives to the ECG.
+# what a piece gets on average from all positions of its block, itself included, over all layers.
+# Positions in front of it give it nothing and count, so late pieces have little whatever is
+# written. The middle panel is what the position that writes a piece gives to the ECG.
 
 # %%
 words, stated = stage.read("words"), stage.read("stated")
@@ -321,12 +321,17 @@ pieces
 # %% [markdown]
 # ## Does either tell an invented finding?
 #
-# Each phrase that states a finding gets five scores, without its marks. *Attention* to the ECG is
-# the mean over its pieces, above the mean at each number. *Dependence* is the sum. It is the log of
-# the *own probability* of the phrase minus that *behind other ECGs*; both stand alone, too. The own
-# probability of the *first piece* costs as little. The AUC is that of true against invented
-# statements of one finding in the wording of one hospital. Its mean over these asks what a score
-# says beyond how common and how long a statement is.
+# Each phrase that states a finding gets five scores, without its marks:
+#
+# - *attention* to the ECG, the mean over its pieces, above the mean at each number;
+# - *dependence*, the sum over its pieces;
+# - its *own probability*, the sum of the logarithms;
+# - the probability of its *first piece* alone, which like the last one needs no look inside;
+# - its probability *behind other ECGs*, averaged piece by piece, which is the own one without the
+#   dependence.
+#
+# The AUC separates true from invented statements of one finding in the wording of one hospital. Its
+# mean over these asks what a score says beyond how common and how long a statement is.
 
 # %%
 pieces_of = written[written["kind"].isin(["first", "later"])]
@@ -354,11 +359,14 @@ by = {
 }
 
 # %%
-lines, titles, aucs = [], {}, {}
-for (system, measure), of in by.items():
-    aucs[system, measure] = auc.auc(of, "macro", seed=seed)
-    lines.append({"method": measure, "metric": system, **vars(aucs[system, measure])})
-    count = f"{of['is_true'].sum():,} true, {(~of['is_true']).sum():,} invented"
+unknown = Estimate(np.nan, np.nan, np.nan, 0)
+aucs = {key: auc.auc(of, "macro", seed=seed) for key, of in by.items()}
+lines, titles = [], {}
+for system, measure in product(SYSTEMS, MEASURES):
+    value = aucs.get((system, measure), unknown)
+    lines.append({"method": measure, "metric": system, **vars(value)})
+    of = judged.loc[judged["method"] == system, "is_true"]
+    count = f"{of.sum():,} true, {(~of).sum():,} invented"
     titles[system] = f"{style.method(system).name}\n({count})"
 caption = (
     "How well a score of a phrase tells a true statement of a finding from an invented one: AUC "
@@ -367,23 +375,23 @@ caption = (
     "intervals over patients; one training seed."
 )
 alt = "A panel per system with five horizontal bars from a line at one half."
-if by:
-    lines = pd.DataFrame(lines)
-    figure = bars.methods(lines, titles, 3, "Macro-AUC, true against invented", start=0.5)
-    stage.figure("invented", figure, lines, caption, alt)
-    in_a_line = {key: title.replace("\n", " ") for key, title in titles.items()}
-    wide = wide_tables.wide(lines.replace({"metric": in_a_line}), "method", "metric")
-    stage.table("invented", wide, "Macro-AUC of true against invented [95 % interval].")
+lines = pd.DataFrame(lines)
+figure = bars.methods(lines, titles, 3, "Macro-AUC, true against invented", start=0.5)
+stage.figure("invented", figure, lines, caption, alt)
+in_a_line = {key: title.replace("\n", " ") for key, title in titles.items()}
+wide = wide_tables.wide(lines.replace({"metric": in_a_line}), "method", "metric")
+wide = stage.table("invented", wide, "Macro-AUC of true against invented [95 % interval].")
+wide
 
 # %% [markdown]
-# **What to see.** A bar that does not leave the line says nothing. Compare attention and dependence
-# with the model's own probability. Where the probability behind other ECGs says as much as the
-# dependence, the score may follow what is written more than the ECG.
+# **What to see.** A bar whose whisker crosses the line is not shown to separate anything. Compare
+# attention and dependence with the model's own probability. The probability behind other ECGs knows
+# the words and not this ECG.
 #
 # ## The registered comparisons
 
 # %%
-unknown = Estimate(np.nan, np.nan, np.nan, 0)
+over_own = {}
 for system in SYSTEMS:
     values = {"attention.first_minus_later": firsts[system, "to_ecg_above"]}
     values |= {"dependence.first_minus_later": firsts[system, "dependence"]}
@@ -395,6 +403,7 @@ for system in SYSTEMS:
         known = (system, name) in by
         gain = auc.difference(*pair, "macro", seed=seed) if known else unknown
         values[f"invented.dependence_minus_{name}"] = gain
+    over_own[system] = values["invented.dependence_minus_own_probability"]
     for name, value in values.items():
         if f"written_words.{system}.{name}" in stage.registry():
             stage.claim(f"written_words.{system}.{name}", **vars(value))
@@ -409,27 +418,31 @@ for system in SYSTEMS:
     depends = (of["dependence"] > 1).groupby(of["kind"]).mean()
     parts = ", ".join(f"{share:.0%} of {kind}" for kind, share in depends.items())
     print(f"- {style.method(system).name}, pieces that depend by more than 1 nat: {parts}.")
+    print(f"  Macro-AUC, dependence minus own probability: {over_own[system].text()}.")
 
 # %% [markdown]
-# In `laptop` attending to the ECG and depending on it are two things. The first piece of a phrase
+# In `laptop` attention to the ECG and dependence on it agree in part. The first piece of a phrase
 # depends on the ECG by 0.45 nats in HeartLLM, by 0.95 in ECG-Tok and by 0.14 in ECG-Byte, and later
-# pieces by 0.06, 0.12 and 0.03. HeartLLM and ECG-Tok attend to the ECG more where they begin a
-# phrase. Among their first pieces attention and dependence agree somewhat: the rank correlation is
-# 0.29 and 0.51. ECG-Byte attends to its symbols less where it begins a phrase, and among its first
-# pieces the correlation is negative (-0.12). Its attention points away from the words that depend
-# on the ECG.
+# pieces by 0.06, 0.12 and 0.03. (The claims leave out the first piece of each report and average by
+# report, so their difference is another one.) HeartLLM and ECG-Tok attend to the ECG more where
+# they begin a phrase. Among their first pieces attention and dependence have a rank correlation of
+# 0.29 and 0.51. ECG-Byte attends to the ECG less where it begins a phrase, and among its first
+# pieces the correlation is weak and negative (-0.12).
 #
-# An invented finding cannot be told by attention in any of the three: the macro-AUC is 0.49 to
-# 0.50. The dependence tells something, most in HeartLLM (0.68). But the probability that the model
-# gives its own words tells as much there (0.68), and in ECG-Tok more (0.67 against 0.59; this
-# difference was not registered). The probability behind other ECGs tells nothing, so what the own
-# probability knows about the truth comes from the ECG.
+# The attention is not shown to separate true from invented findings in any of the three: the
+# macro-AUC is 0.49 to 0.50, and its intervals lie between 0.45 and 0.54. The dependence separates
+# some, most in HeartLLM (0.68). It is not shown to do so better than the probability that the model
+# gives its own words (0.68 in HeartLLM, 0.58 in ECG-Byte). In ECG-Tok that probability separates
+# better (0.67 against 0.59; not registered). The probability behind other ECGs alone is not shown
+# to separate them (0.47 to 0.50).
 #
-# Five limits apply. There is one training per system. A piece is what the model finds most likely
+# Six limits apply. There is one training per system. A piece is what the model finds most likely
 # behind this ECG, so its dependence is above zero by selection. The dependence is that behind the
 # model's own words: once "Acute" stands there, "infarction" may depend on nothing, and an earlier
 # phrase may imply a finding. The ECGs of other patients may have the same finding, which makes a
-# common one depend less. And attention is a mean over heads, of which one alone may read the ECG.
+# common one depend less. A first piece is mostly written by the position of a mark, a later one by
+# that of a word, so the attention may follow the piece that was read. And attention is a mean over
+# all heads of the layers, of which one head alone may read the ECG.
 #
 # ## Try it yourself
 #
