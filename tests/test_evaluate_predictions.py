@@ -76,7 +76,8 @@ def test_committed_predictions_are_those_that_a_notebook_writes():
         if kept := re.fullmatch(r"beside_(\d\d)_(\w+)", name):  # rows of another stage
             assert re.search(rf'beside\(\s*"{kept[2]}", "{kept[1]}"', text), path
             continue
-        # A name is a literal of the notebook, or an f-string with letters or an SNR at its end.
+        # A name is a literal of the notebook, or an f-string that begins or ends with letters or
+        # ends in an SNR.
         literals = re.findall(r'"([a-z][a-z0-9_{}]*|\{[^"{}]+\}_(?:[a-z]+|\{snr\}))"', text)
         numbered = [literal.replace("{snr}", "[0-9]*") for literal in literals]
         patterns = [re.sub(r"\{[^{}]+\}", "*", literal) for literal in numbered]

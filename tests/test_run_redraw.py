@@ -20,8 +20,7 @@ from ecglib.run.errors import RunError
 from ecglib.run.paths import Paths
 
 REPO = Path(__file__).resolve().parents[1]
-# Studies that take longest, drawn by hand when something below their line changes.
-LONG = ("-reliability", "-faithfulness", "-few_labels", "-two_stage", "-utilisation", "-ablations")
+LONG = ("-reliability", "-faithfulness", "-few_labels")  # studies, drawn in 90 s together
 ABOVE = re.compile(r'stage\.(figure|table)\(\s*"(\w+)"')
 
 

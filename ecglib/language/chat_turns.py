@@ -41,13 +41,12 @@ CHATML = (  # expressions, because a template loses the blanks and line breaks a
 )
 
 
-def turns(base: Base, instruction: str, request: str) -> str:
+def turns(base: Base, instruction: str, asks: str) -> str:
     """The text of a chat up to where the assistant's turn begins.
 
     What begins every text of the tokenizer is left out, because it is in front of the ECG already.
     """
-    roles = {"system": instruction, "user": request}
-    messages = [{"role": role, "content": content} for role, content in roles.items()]
+    messages = [{"role": "system", "content": instruction}, {"role": "user", "content": asks}]
     template = base.tokenizer.chat_template or CHATML
     text = base.tokenizer.apply_chat_template(
         messages, chat_template=template, tokenize=False, add_generation_prompt=True

@@ -155,11 +155,11 @@ for name, changed in ARMS.items():
 scored = scored_sample.scorable_findings(cohort, rows, scoring["min_positives"])
 texts, parts = [], []
 for name, table in written.items():
-    on, none = table.loc[table["number"] < 0, "row"].to_numpy(), asked.head(0)
-    reports = {name: table[table["number"] < 0]}
+    on = table.loc[table["number"] < 0, "row"].to_numpy()
     of = (cohort.records, cohort.labels, on, scored)
-    for place, frame in zip((texts, parts), score_texts(reports, none, *of, seed), strict=True):
-        place.append(frame)
+    own_texts, own_scores = score_texts({name: table}, asked.head(0), *of, seed)  # reports alone
+    texts.append(own_texts)
+    parts.append(own_scores)
 stage.predictions("texts", pd.concat(texts, ignore_index=True))
 print("saved:", stage.predictions("reports", pd.concat(parts, ignore_index=True)).name)
 

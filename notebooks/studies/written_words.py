@@ -269,9 +269,12 @@ spread
 
 
 # %%
+unknown = Estimate(np.nan, np.nan, np.nan, 0)  # where no report or finding has a score
+
+
 def mean_of(rows: pd.DataFrame) -> Estimate:
-    """Mean of the scores of reports; not a number where no report has one."""
-    return bootstrap.mean(rows, seed=seed) if len(rows) else Estimate(np.nan, np.nan, np.nan, 0)
+    """Mean of the scores of reports."""
+    return bootstrap.mean(rows, seed=seed) if len(rows) else unknown
 
 
 def first_minus_later(system: str, column: str) -> Estimate:
@@ -359,7 +362,6 @@ by = {
 }
 
 # %%
-unknown = Estimate(np.nan, np.nan, np.nan, 0)
 aucs = {key: auc.auc(of, "macro", seed=seed) for key, of in by.items()}
 lines, titles = [], {}
 for system, measure in product(SYSTEMS, MEASURES):
