@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import _older_torch
@@ -31,18 +32,24 @@ PROFILES = {
 GPU = PROFILES["gpu"]
 
 
+@cache
+def estimated(name: str) -> pd.DataFrame:
+    """The dry run's table of a profile. Building the paper's models takes seconds."""
+    return dry_run.estimate(PROFILES[name])
+
+
 def test_every_profile_is_estimated_with_the_published_size_of_its_base_model():
     bases = {"smoke": None, "laptop": None, "gpu": ("base_llama32_1b", 1_235_814_400)}
     for name, published in bases.items():
-        table = dry_run.estimate(PROFILES[name])
+        table = estimated(name)
         assert table.index.is_unique and (table.fillna(0) >= 0).all(axis=None)
         lines = table.to_string(formatters=dry_run.FORMATS).splitlines()
         assert lines[0].split() == ["model", *dry_run.FORMATS] and len(lines) == len(table) + 1
         if published:
             assert table.loc[published[0], "parameters"] == published[1]
-    small = dry_run.estimate(PROFILES["laptop"]).loc["04/base_small", "parameters"]
+    small = estimated("laptop").loc["04/base_small", "parameters"]
     assert 3e6 <= small <= 5e6
-    own = dry_run.estimate(PROFILES["laptop"]).loc["06/ecg_byte", "trained"] - small
+    own = estimated("laptop").loc["06/ecg_byte", "trained"] - small
     assert own > 256 * (26 + 3500)  # a vector of each symbol
 
 
@@ -70,12 +77,12 @@ def test_lora_by_hand_and_hours_that_follow_steps_and_throughput():
     lora = 16 * defaults["rank"] * (2 * 4096 + 2 * 2560 + 3 * 10240)
     assert lora == 11_272_192
     expected = lora + vectors
-    before = dry_run.estimate(GPU)
+    before = estimated("gpu")
     assert before.loc["04/no_ecg", "trained"] == expected
     more = copy.deepcopy(GPU)
     more["systems"]["defaults"]["steps"] *= 10
     more["hardware"]["tflops"] *= 2
-    hours = dry_run.estimate(more).loc["06/heartllm", "hours"]
+    hours = dry_run.estimate(more, stage="06").loc["06/heartllm", "hours"]
     assert hours == pytest.approx(5 * before.loc["06/heartllm", "hours"])
 
 

@@ -66,10 +66,9 @@ def print_costs(run: "Run") -> None:
     if name and not any(part.stage == studies.STAGE for part in run.parts.values()):
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
-    table = estimate(run.profile, number)
+    table = estimate(run.profile, number, studies.STAGE if name else "")
     if name:
         title = f"study {name}, {title}: the systems that it lists"
-        table = table[table.index.str.startswith(f"{studies.STAGE}/")]
     of_data = f"data plan {run.data_name}, at most {number:,} ECGs, {TRAIN:.0%} of them to train"
     hours = f"hours in all: {table['hours'].sum():.1f}"
     print(f"{title}; {of_data}", table.to_string(formatters=FORMATS, na_rep="-"), hours, sep="\n")
@@ -86,24 +85,26 @@ def ecgs(run: "Run") -> int:
     return round(number)
 
 
-def estimate(profile: dict, ecgs: int = 0) -> pd.DataFrame:
+def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
     """One row per trained model, one for the cohort and one for each base language model.
 
     Parts with the same cost per step (`Part.like`) share a row, which counts the steps of all.
     `profile` is a whole profile, as notebooks/profiles/*.yaml; `ecgs` of the data, or 0 for as many
-    as the simulator makes. Returns the columns FORMATS, indexed by the model's name.
+    as the simulator makes; `stage`: the trained models of one stage alone. Returns the columns
+    FORMATS, indexed by the model's name.
     """
     ecgs = ecgs or int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store, listed = ecgs * len(LEADS) * SAMPLES * 2, arms.parts(profile)
-    rows: dict = {"cohort": (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)}
+    store_row = (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)
+    rows: dict = {} if stage else {"cohort": store_row}
     trained = {name: part for name, part in listed.items() if trains(part)}
     for name, part in listed.items():
-        if name.startswith("base_") and name not in trained:
+        if name.startswith("base_") and name not in trained and not stage:
             size = count(base_model(profile, name).parameters())
             number = size * BYTES[profile["hardware"]["dtype"]]
             rows[name] = (size, 0, 0, nan, number, number, 0.0)
-        if name not in trained or part.like:
-            continue  # nothing to train, or counted with another part
+        if name not in trained or part.like or part.stage != (stage or part.stage):
+            continue  # nothing to train, counted with another part, or of another stage
         alike = [one for one in trained.values() if name in (one.name, one.like)]
         steps = sum(updates(one, round(TRAIN * ecgs)) for one in alike)
         parameters, new, memory, operations = price(part, listed, profile)

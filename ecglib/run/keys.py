@@ -165,6 +165,7 @@ class Library:
 
     def __init__(self, folder: Path):
         self.folder, self.package = folder, folder.name
+        self._files: dict[str, Path | None] = {}
         self._modules: dict[str, tuple[str, frozenset[str], dict[str, str]]] = {}
 
     def file(self, module: str) -> Path | None:
@@ -174,9 +175,11 @@ class Library:
             return plugin.path()
         if package != self.package:
             return None
-        base = self.folder.joinpath(*rest)
-        candidates = (base / "__init__.py", base.with_suffix(".py"))
-        return next((path for path in candidates if path.is_file()), None)
+        if module not in self._files:  # keys ask for the same modules thousands of times
+            base = self.folder.joinpath(*rest)
+            candidates = (base / "__init__.py", base.with_suffix(".py"))
+            self._files[module] = next((path for path in candidates if path.is_file()), None)
+        return self._files[module]
 
     def closure(self, *modules: str, drawing: bool = True) -> dict[str, str]:
         """Hashes of these modules, of all that they import from the package, and of data files.

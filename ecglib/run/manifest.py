@@ -10,7 +10,7 @@ from pathlib import Path
 from ecglib.run.errors import RunError
 
 COSTS = ("seconds", "nominal_seconds", "peak_memory_mb")  # of a stage or a step
-LARGE = 1 << 24  # bytes
+LARGE = 1 << 20  # bytes
 _KNOWN: dict[tuple[int, ...], str] = {}  # digests of large files
 
 

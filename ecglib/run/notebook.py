@@ -85,6 +85,7 @@ def execute(
     with patch.dict(os.environ, environment), _heartbeat(target.stem, lambda: current):
         try:
             shared = {"engine_name": shared_kernel.NAME, "client": client} if client else {}
+            # A fresh kernel's notebook is saved after each cell, for whoever looks on.
             executed = papermill.execute_notebook(
                 str(target),
                 str(target),
@@ -95,6 +96,7 @@ def execute(
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=50"],
                 on_cell_start=note,
+                request_save_on_cell_execute=client is None,
                 **shared,
             )
             return _require_all_cells(executed, own, target.stem, resume)
