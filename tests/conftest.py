@@ -39,8 +39,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):
 
 
 def pytest_collection_finish(session: pytest.Session):
-    """What the test files have imported stays, so the garbage collector, which would need a second
-    to go through it each time, need not look at it again."""
+    """What the test files have imported stays, so the garbage collector, which would go through it
+    each time, need not look at it again."""
     gc.collect()
     gc.freeze()
 

@@ -6,7 +6,7 @@ import re
 from docutils.nodes import SkipNode
 from latex2mathml.converter import convert
 
-# All pages stay in memory until the end, so the garbage collector finds nothing: 8 % of the time.
+# All pages stay in memory until the end, so the garbage collector would look for nothing.
 gc.set_threshold(200_000, 20, 100)
 
 project = "ECG tokens and language models"

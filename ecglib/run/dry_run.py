@@ -95,15 +95,16 @@ def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
     """
     ecgs = ecgs or int(profile["cohort"]["patients"] * ECGS_PER_PATIENT)
     store, listed = ecgs * len(LEADS) * SAMPLES * 2, arms.parts(profile)
-    store_row = (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)
-    rows: dict = {} if stage else {"cohort": store_row}
+    rows: dict = {}
+    if not stage:
+        rows["cohort"] = (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)
     trained = {name: part for name, part in listed.items() if trains(part)}
     for name, part in listed.items():
         if name.startswith("base_") and name not in trained and not stage:
             size = count(base_model(profile, name).parameters())
             number = size * BYTES[profile["hardware"]["dtype"]]
             rows[name] = (size, 0, 0, nan, number, number, 0.0)
-        if name not in trained or part.like or part.stage != (stage or part.stage):
+        if name not in trained or part.like or stage not in ("", part.stage):
             continue  # nothing to train, counted with another part, or of another stage
         alike = [one for one in trained.values() if name in (one.name, one.like)]
         steps = sum(updates(one, round(TRAIN * ecgs)) for one in alike)

@@ -85,7 +85,6 @@ def execute(
     with patch.dict(os.environ, environment), _heartbeat(target.stem, lambda: current):
         try:
             shared = {"engine_name": shared_kernel.NAME, "client": client} if client else {}
-            # A fresh kernel's notebook is saved after each cell, for whoever looks on.
             executed = papermill.execute_notebook(
                 str(target),
                 str(target),
@@ -96,6 +95,7 @@ def execute(
                 log_output=False,
                 extra_arguments=["--IPKernelApp.log_level=50"],
                 on_cell_start=note,
+                # one in a kernel of its own is saved after each cell, for whoever looks on
                 request_save_on_cell_execute=client is None,
                 **shared,
             )
