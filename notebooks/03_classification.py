@@ -548,16 +548,16 @@ stage.figure(
     "logarithmic; the vertical one shows 1 - AUC, reversed. Decoded ECGs are read by the network "
     "on the raw signal after two further epochs on such ECGs, vectors by an EfficientNetV2. Lines: "
     f"two floors, and the raw signal. Bars and bands: 95 % intervals over {over}. Points of equal "
-    "bits are side by side.",
+    "bits are drawn side by side, around their true place.",
     "Points with intervals, between lines of two floors and of the raw signal; the lowest point is "
     f"{NAME[scored.idxmin()]} ({scored.min():.2f}), the highest {NAME[scored.idxmax()]} "
     f"({scored.max():.2f}).",
 )
 
 # %% [markdown]
-# **What to see.** A point below a dotted or dashed line is worse than that floor. The dotted line
-# is of 151 summary numbers and a logistic regression, the dashed one of the median beat. A point
-# near the solid line has lost little.
+# **What to see.** The dotted line is of 151 summary numbers and a logistic regression, the dashed
+# one of the median beat. A point below a line has the smaller macro-AUC. It is worse than that
+# floor where its interval is below the floor's band. A point near the solid line has lost little.
 
 # %%
 for name, floor in {"summary": "summary numbers", "median_beat": "the median beat"}.items():

@@ -383,7 +383,9 @@ written = {name: table[table["number"] == -1] for name, table in texts.items()}
 #
 # *Majority* is the most frequent training report of the hospital. *Nearest neighbour* copies the
 # report of the training ECG with the most similar mean latent, from the same hospital. The
-# *memoriser* copies in the same way, but compares how often each codeword occurs in the tokens.
+# *memoriser* copies in the same way, but compares how often each codeword occurs in the tokens. Of
+# many codebooks it counts the first ones alone (in `laptop` two of sixteen), and rare codewords
+# weigh more.
 
 # %%
 train = cohort.rows("train")
@@ -447,8 +449,9 @@ print("written by:", ", ".join(written))
 # the finding is true, an invention where it is not. A finding can also be uncertain, or impossible
 # to assess in this ECG (notebook 03): then it has no row, and a statement about it counts neither
 # way. Findings that belong to one disease form one *scored condition* and count once. Only
-# conditions with enough test cases are scored (in `laptop` 30). "Sinus rhythm" and "normal" are
-# left out, because a constant report gets them right. An empty report states nothing and misses
+# conditions with enough test cases are scored (in `laptop` 30). Three findings are left out,
+# because a constant report mostly gets them right: sinus rhythm, a regular rhythm, and QRS
+# complexes of one shape. The word "normal" is no finding. An empty report states nothing and misses
 # every finding. The reference report itself, read back, is scored as if a method had written it.
 
 # %%
@@ -617,7 +620,9 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # Macro-F1 is the mean F1 of the conditions. Precision, recall and F1 are micro-averages: true and
 # false statements are added up over all ECGs and conditions first. ROUGE, BLEU-4, METEOR and
 # BERTScore are means over ECGs; the corpus BLEU adds up word runs over all ECGs first. Where the
-# run has siblings, which were trained with other seeds, values are means over the seeds. A text
+# run has siblings, which were trained with other seeds, values are means over the seeds. The
+# small language model that scores is another one in each seed, and gives the same text another
+# BERTScore. So a row of one seed and a row of three are compared by the other columns. A text
 # that is compared with itself can stay below 1: a report of fewer than four words has no run of
 # four for BLEU-4, and METEOR takes a little off in short texts. *METEOR no synonyms* was computed
 # without WordNet, *BERT score small* with the small language model of this run.
@@ -633,7 +638,8 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # - [prefix](studies/prefix.py): ECG-Tok in the paper's form, which means one vector, no warm-up and
 #   a LoRA; much else remains ours.
 # - [final_model](studies/final_model.py): *trained at both, LoRA* learns reports alone, of both
-#   hospitals, and trains a LoRA instead of all weights. It shows what training all weights adds.
+#   hospitals, and trains a LoRA instead of all weights. The system with which the study compares
+#   it, with all weights, is not in this table. *ECG-Tok, no prompt* is another training of that.
 # - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
 #   150 updates with the language model, where ECG-Tok itself has more (table above).
@@ -641,11 +647,12 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # Their BERTScore, of one training seed, is of the study [word_scores](studies/word_scores.py),
 # which also asks what scores of words say about findings. *Nearest neighbour* copies the report of
 # the training ECG with the most similar mean latent. The column `empty` counts reports without a
-# word. A dash means that a number was not computed. The table below has the numbers of the paper's
-# Table 1. They are not comparable with ours: other ECGs, other reports, larger language models, and
-# metrics of other definitions. What the paper calls precision, recall and F1 are BERTScores, as its
-# code computes them. *Inst.* is an instruction before the ECG, with an instruct model; the study
-# [table_1](studies/table_1.py) asks what an instruction changes here.
+# word. A dash means that a number is undefined or was not computed here. The table below has the
+# numbers of the paper's Table 1. They are not comparable with ours: other ECGs, other reports,
+# larger language models, and metrics of other definitions. What the paper calls precision, recall
+# and F1 are BERTScores, as its code computes them. *Inst.* is an instruction before the ECG, with
+# an instruct model; the study [table_1](studies/table_1.py) asks what an instruction changes here,
+# and [instruct](studies/instruct.py) what a chat template changes on an instruct model.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -693,10 +700,10 @@ stage.table("paper", ECG_TOK_TABLE_1, caption)
 drawn = long[long["metric"].isin(["macro_f1", "rouge_l"])]
 ROWS = {
     "merl": "MERL, ViT and CLIP make one vector of an ECG. ",
-    "ecg_tok_none": "Fixed and no prompt: learned reports alone, behind that prompt. ",
+    "ecg_tok_none": "Fixed prompt, no prompt: reports alone, behind four words or behind none. ",
     "ecg_tok_paper": "Paper form: one vector, no warm-up, a LoRA. ",
     "ecg_tok_lora": "Trained at both: reports of two hospitals, by a LoRA. ",
-    "ecg_tok_brief": "Few updates, SmolLM2: a LoRA of the small model, of SmolLM2, 150 updates. ",
+    "ecg_tok_brief": "Few updates: 150, a LoRA of the small model. SmolLM2: the same of SmolLM2. ",
 }
 explained = "".join(text for name, text in ROWS.items() if name in joined)
 titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}
@@ -743,8 +750,9 @@ print(f"on neither side: {'; '.join(near) or 'none'}")
 # scored.
 #
 # The next table has ECG-Tok beside a floor that copies and one that classifies. *Cases* are the
-# true ones of the test set. A finding is listed with ten cases or more. How many the scores above
-# need is `scoring: min_positives` of the profile, 30 in `laptop`. The finding with the lowest
+# true ones of the test set. A finding is listed with ten cases or more. The scores above need
+# more, but of a condition, which can have several findings: `scoring: min_positives` of the
+# profile, 30 in `laptop`. The finding with the lowest
 # recall of ECG-Tok is first. The table `04_recall_by_finding` has the recall of all methods.
 
 # %%
@@ -890,13 +898,17 @@ print(f"- Empty reports of ECG-Tok: {int(outputs.loc['ecg_tok', 'empty'])} of {n
 # %% [markdown]
 # An interval above zero for "own minus another patient's ECG" means that the reports depend on the
 # ECG. One that includes zero means that this run cannot show it. Intervals cover the test patients,
-# and the training seeds of the run; with one seed they do not cover the training. Four limits apply
-# in either case:
+# and the training seeds of the run; with one seed they do not cover the training. Two limits hold
+# for each data set:
 #
 # - The warm-up is ours. Its labels are phrases of the training reports. The
 #   [study prefix](studies/prefix.py) trains ECG-Tok without it, and in the paper's form (one
 #   vector, no warm-up, a LoRA).
-# - Several prefix vectors are ours too; the paper uses one, and so does the profile `gpu`.
+# - Several prefix vectors are ours too; the paper uses one. The profile `gpu` has one vector and no
+#   warm-up.
+#
+# One more holds for each kind of data:
+#
 # - In a run on `synthetic` data both the ECGs and the reports come from a simulator, so the scores
 #   are not comparable with the paper's Table 1.
 # - On PTB-XL labels and reference reports are both made from the SCP codes. So "the truth of the

@@ -347,8 +347,8 @@ tuned, control = stage.make("heartllm"), stage.input("04", "no_ecg")
 # ECG-Byte puts the byte pairs of notebook 02 in the place of HeartLLM's tokens. Each of its symbols
 # is a stretch of one lead, so the twelve leads follow one another, and an ECG of 10 s would have
 # thousands of tokens. The model therefore reads a short segment: the release reads two seconds,
-# `laptop` only the first second of each ECG. It cannot see a rhythm or a rare beat that comes
-# later. There is no training on ECG tokens alone.
+# `laptop` only the first second of each ECG. It cannot see a beat that comes later, and of a rhythm
+# it sees an interval or two. There is no training on ECG tokens alone.
 #
 # **Ours, not the paper's:** the vectors of the symbols start at random values (below: *as drawn*)
 # and are trained. In the release all start as the mean of the word embeddings and stay so. A model
@@ -645,7 +645,7 @@ stage.table("text_only", beside, caption)
 # HeartLLM's opponents TEST, Time-LLM and CLIP are trained and explained in a study of their own,
 # [systems](studies/systems.py). Where it has been run, its answers to the same questions stand
 # here. All have as many updates of tuning. They are not equal in what came before: the table of
-# budgets has the updates and the ECG views of each.
+# budgets of that study has the updates and the ECG views of each.
 
 # %%
 long = exact_match.summary(all_replies, seed=seed).set_index("method").loc[order].reset_index()

@@ -88,8 +88,8 @@ print(stage.banner())
 # | w/o DISC | the discrete tokens; continuous embeddings take their place | study `ablations` |
 #
 # Where the study [ablations](studies/ablations.py) has been run, its bars are in the last figure,
-# which shows ROUGE-L for reports. The figure of the two arms also has ROUGE-1, BLEU-4, METEOR and
-# the F1 of findings.
+# which shows BLEU-4, METEOR and ROUGE-L for reports. The figure of the two arms also has ROUGE-1
+# and the F1 of findings.
 #
 # ## The two arms
 #
@@ -325,8 +325,8 @@ stage.figure(
 
 # %% [markdown]
 # **What to see.** Look first at the distance of each bar from the dashed line, then at the last
-# panel. Two arms at chance cannot show what pretraining is worth. A verify question has three
-# answers (yes, no, not sure), so chance is below one half.
+# panel. Two arms at chance cannot show what pretraining is worth. Some verify
+# questions have a third answer, not sure, so chance over all of them is below one half.
 
 # %%
 from ecglib.figures import style

@@ -214,7 +214,7 @@ stage.predictions("alignment", pd.concat(parts, ignore_index=True))
 # panel is a UMAP of its own, so positions must not be compared across panels. Three findings are
 # nearly everywhere and are left out: sinus rhythm, a regular rhythm, and QRS complexes of one
 # shape. The six commonest of the others have a colour each. An ECG with several of them has the
-# colour of the rarest, one with none of them is grey, and its report has the same colour.
+# colour of the rarest, one with none of them is light grey. Reports are not coloured by finding.
 
 # %%
 finding = modality.colouring_findings(cohort.labels[rows])  # (ECGs,)
@@ -444,8 +444,8 @@ paired = [METHODS[method] for method in METHODS if better[f"{method}, hidden"] >
 print(f"Matching pairs are nearer than shuffled ones in: {'; '.join(paired) or 'none'}.")
 
 # %% [markdown]
-# Groups that are apart keep equal colours apart. Pairs can still match in direction; the second
-# printed line says in which models they do. In `synthetic-laptop` the two groups of triangles are
+# Pairs can match in direction although ECGs and reports are apart. The second printed line says in
+# which models they do. In `synthetic-laptop` the two groups of triangles are
 # the two hospitals, which word their reports differently: nearly all of the 300 reports lie in the
 # group of their hospital. The untrained model shows the same groups, so wording alone can make
 # islands. The study [systems](studies/systems.py) draws the last layer of HeartLLM with three seeds

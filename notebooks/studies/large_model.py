@@ -233,7 +233,8 @@ print(f"- ECG-Tok on SmolLM2 minus the nearest report: macro-F1 {copied.text()}.
 
 # %% [markdown]
 # In `laptop` ECG-Tok's macro-F1 is 0.042 higher on SmolLM2 than on the small model, after few
-# updates. On both it is below that of the nearest report.
+# updates. On both it is below that of the nearest report. A second training on SmolLM2, on another
+# machine, has 0.247 instead of 0.195, which is above it (study [instruct](instruct.py)).
 #
 # Four limits apply. There is one training seed per system, and two trainings of ECG-Tok may differ
 # by 0.09 in macro-F1 (`docs/evidence.md`). So 0.042 may be chance. "The opposite is shown" refers

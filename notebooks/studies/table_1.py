@@ -264,10 +264,11 @@ for name in ("ecg_tok", "ecg_byte"):
 # %% [markdown]
 # Do instructions help? In `laptop` the fixed prompt changes ROUGE-L by less than 0.02 in either
 # system, and no loss by it is shown. Its effect is not shown to differ between the two. So a fixed
-# prompt of four words does not repeat the paper's loss. The rows themselves, with an instruct model
-# and questions in varying words, were not trained here. Prompt and questions together are another
-# thing, a second task: no loss or gain by both is shown for either system. The questions alone cost
-# ECG-Byte 0.016 of macro-F1, which is less than two of its trainings may differ by (0.053).
+# prompt of four words does not repeat the paper's loss. A chat template and requests in varying
+# words, on an instruct model, are in the study [instruct](instruct.py). Prompt and questions
+# together are another thing, a second task: no loss or gain by both is shown for either system. The
+# questions alone cost ECG-Byte 0.016 of macro-F1, which is less than two of its trainings may
+# differ by (0.053).
 #
 # Six limits apply. There is one training seed per system, and an interval covers patients alone: a
 # difference of less than 0.09 in macro-F1 is no safe result (`docs/evidence.md`). In `laptop`
@@ -276,7 +277,7 @@ for name in ("ecg_tok", "ecg_byte"):
 # four words, so whether a long one dilutes the ECG is left to the study [dilution](dilution.py). At
 # equal updates the forms with questions see six more texts per ECG. And the paper changes the
 # language model together with the format, a base model for one and an instruct model with its chat
-# template for the other, and asks in varying words. Neither is repeated here.
+# template for the other, and asks in varying words. Neither is repeated in this study.
 #
 # ## Try it yourself
 #
