@@ -34,9 +34,16 @@
 # Next: [02_tokenizers](02_tokenizers.py).
 #
 # The compendium compares three papers on the same recordings. So all recordings get one rate, one
-# unit, one order of the leads, and one split by patient. In the code, `stage.step` computes an
-# expensive result or reuses it, `stage.data` saves a table, and `stage.table` and `stage.figure`
-# show it.
+# unit, one order of the leads, and one split by patient.
+#
+# The papers have real recordings. MIMIC-IV-ECG holds some 800,000 ECGs of a hospital in Boston,
+# with the reports that its machines wrote. PTB-XL holds 21,799 ECGs from Germany. Its
+# cardiologists' statements are codes of a standard for ECG files, SCP-ECG. The recordings of the
+# Montreal Heart Institute (MHI) are not public. The default here is simulated: everybody can make it, and its true
+# labels are known. A *data plan* takes real recordings instead (`docs/data.md`).
+#
+# In the code, `stage.step` computes an expensive result or reuses it, `stage.data` saves a table,
+# and `stage.table` and `stage.figure` show it.
 
 # %% tags=["plumbing"]
 import numpy as np
@@ -386,9 +393,9 @@ if stage.has("page_traces"):
 # ECG-Tok has 77 labels in six categories. A label is 1 present, 0 absent, 2 uncertain, 3 history,
 # or -1 where its source does not decide: PTB-XL's codes name no leads for an inverted T wave. No
 # loss and no score reads a -1. `percent` is of the assessable ECGs. `mhi_percent` is of the
-# training ECGs of the Montreal Heart Institute (MHI), from a file of the released code; the paper
-# gives no prevalences. *Sinusal* is a rhythm of the sinus node, and *Monomorph* means that all QRS
-# complexes have one shape.
+# training ECGs of the MHI, from a file of the released code; the paper gives no prevalences.
+# *Sinusal* is a rhythm of the sinus node, and *Monomorph* means that all QRS complexes have one
+# shape.
 
 # %%
 labels = summary.prevalence(members)
@@ -454,8 +461,8 @@ for quantity, part in bins.groupby("quantity", sort=False):
 # recognising the person. So whole patients are assigned: first 20 % to test, then 10 % to
 # validation. Patients with the rarest labels come first, and each goes to the part that lacks these
 # labels most. A plan may take PTB-XL's official folds instead (`--data ptbxl_folds`: eight to
-# train, one to validation, one to test). A repeated
-# signal is kept once, and patient numbers that share a signal are one person.
+# train, one to validation, one to test). A repeated signal is kept once, and patient numbers that
+# share a signal are one person.
 #
 # In the table, *Train*, *Validation* and *Test* are shares of the row's total, and *In test* is the
 # number in the test part: of patients in the first row, else of ECGs. *Gap points* is the largest

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from safetensors.numpy import load_file
 from test_privacy import identifiers, is_cohort, leaks
 from test_smoke import RUN, judged, noise
@@ -15,6 +16,8 @@ from test_smoke import RUN, judged, noise
 from ecglib.evaluate import auc, exact_match, finding_agreement
 
 REPO = Path(__file__).resolve().parents[1]
+NOTEBOOKS = REPO / "notebooks" / "studies"
+INSTRUCT = ("instruct", "instruct_byte")
 pytestmark = pytest.mark.slow
 
 
@@ -565,6 +568,29 @@ def test_a_chat_has_the_updates_and_the_ecgs_of_the_direct_form(studies):
     assert claimed.loc["instruct.direct_minus_chat.rouge_l", "value"] == pytest.approx(gain)
     ecgs = {frozenset(of[f"ecg_tok_chat_{arm}"].index) for arm in ("unseen", "shuffled", "again")}
     assert len(ecgs) == 1 and ecgs.pop() <= set(of["ecg_tok_chat"].index)
+
+
+def test_both_systems_read_the_same_chat(studies):
+    """The chats of two studies have the same words, ECGs and updates of the language model."""
+    settings = [yaml.safe_load((NOTEBOOKS / f"{name}.yaml").read_text()) for name in INSTRUCT]
+    one, other = (of["settings"] for of in settings)
+    assert all(one[key] == other[key] for key in ("share", "system", "wordings"))
+    reports = studies / "reports" / f"{RUN}-study-instruct_byte"
+    claimed = judged(reports, "studies/instruct_byte_claims.yaml")
+    scores = {
+        name: pd.read_parquet(
+            studies / "reports" / f"{RUN}-study-{name}" / "predictions/study_reports.parquet"
+        )
+        for name in INSTRUCT
+    }
+    tok, byte = (
+        of[(of["item"] == "rouge_l") & of["method"].str.endswith("_chat")].set_index("ecg")["score"]
+        for of in scores.values()
+    )
+    value = claimed.loc["instruct_byte.ecg_tok_minus_ecg_byte_chat.rouge_l", "value"]
+    assert value == pytest.approx((tok - byte).mean(), abs=1e-9)
+    table = pd.read_csv(reports / "tables" / "study_reports.csv")
+    assert {"ecg_byte_chat", "no_ecg_smollm2", "ecg_tok_chat"} <= set(table["method"])
 
 
 def test_words_are_those_that_the_systems_wrote(studies):

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from ecglib.figures import style
 
 KINDS = {"ECG": "o", "text": "^"}
-OF_KIND = {"ECG": style.BLACK, "text": "#A0A0A0"}  # the colours of no method
+OF_KIND = {"ECG": style.BLACK, "text": "#A6611A"}  # the colours of no method or finding
 ACROSS = 3  # panels of a row
 COLUMNS = ("panel", "kind", "finding", "x", "y")
 
