@@ -39,8 +39,8 @@
 # The papers have real recordings. MIMIC-IV-ECG holds some 800,000 ECGs of a hospital in Boston,
 # with the reports that its machines wrote. PTB-XL holds 21,799 ECGs from Germany. Its
 # cardiologists' statements are codes of a standard for ECG files, SCP-ECG. The recordings of the
-# Montreal Heart Institute (MHI) are not public. The default here is simulated: everybody can make it, and its true
-# labels are known. A *data plan* takes real recordings instead (`docs/data.md`).
+# Montreal Heart Institute (MHI) are not public. The default here is simulated: everybody can make
+# it, and its true labels are known. A *data plan* takes real recordings instead (`docs/data.md`).
 #
 # In the code, `stage.step` computes an expensive result or reuses it, `stage.data` saves a table,
 # and `stage.table` and `stage.figure` show it.

@@ -643,6 +643,9 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # - [large_model](studies/large_model.py): ECG-Tok and its control on SmolLM2, a model of 134
 #   million parameters, and ECG-Tok on the small model (*few updates*). All three train a LoRA for
 #   150 updates with the language model, where ECG-Tok itself has more (table above).
+# - [instruct](studies/instruct.py) and [instruct_byte](studies/instruct_byte.py): ECG-Tok and
+#   ECG-Byte on SmolLM2, asked by its chat template (*chat*), after as many updates. These are the
+#   paper's rows *inst.*, at a small size.
 #
 # Their BERTScore, of one training seed, is of the study [word_scores](studies/word_scores.py),
 # which also asks what scores of words say about findings. *Nearest neighbour* copies the report of
@@ -657,6 +660,9 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # %%
 scores = stage.read_seeds("reports")
 items = {item for item in scores["item"].unique() if not item.startswith("bert_score")}
+for study, chat in {"instruct": "ecg_tok_chat", "instruct_byte": "ecg_byte_chat"}.items():
+    joined = stage.join_study(study, "reports", scores, items)[len(scores) :]
+    scores = pd.concat([scores, joined[joined["method"] == chat]], ignore_index=True)
 for study in ("two_stage", "table_1", "prefix", "final_model", "large_model"):
     saved = "answers" if study == "two_stage" else "reports"
     scores = stage.join_study(study, saved, scores, items)
@@ -664,8 +670,8 @@ own = scores[scores["item"].str.startswith("bert_score")]
 more = stage.join_study("word_scores", "bert_score", own)
 scores = pd.concat([scores, more[~more["method"].isin(own["method"])]], ignore_index=True)
 FURTHER = ["merl", "vit", "clip_two_stage", "clip_vit", "ecg_byte_none", "ecg_byte_fixed"]
-FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_tok_smollm2", "ecg_tok_brief", "ecg_tok_paper"]
-FURTHER += ["ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
+FURTHER += ["ecg_byte", "no_ecg_smollm2", "ecg_byte_chat", "ecg_tok_chat", "ecg_tok_smollm2"]
+FURTHER += ["ecg_tok_brief", "ecg_tok_paper", "ecg_tok_lora", "ecg_tok_none", "ecg_tok_fixed"]
 known = set(scores["method"].unique())
 joined = [name for name in FURTHER if name in known]
 systems = [*order[: order.index("ecg_tok")], *joined, *order[order.index("ecg_tok") :]]
@@ -704,6 +710,7 @@ ROWS = {
     "ecg_tok_paper": "Paper form: one vector, no warm-up, a LoRA. ",
     "ecg_tok_lora": "Trained at both: reports of two hospitals, by a LoRA. ",
     "ecg_tok_brief": "Few updates: 150, a LoRA of the small model. SmolLM2: the same of SmolLM2. ",
+    "ecg_tok_chat": "Chat: SmolLM2, asked by its chat template. ",
 }
 explained = "".join(text for name, text in ROWS.items() if name in joined)
 titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}

@@ -292,9 +292,11 @@ else:
 
 # %%
 texts, follows = stage.read("texts"), []
-for name in ("ecg_tok_chat", "ecg_tok_chat_unseen", "ecg_tok_chat_other"):
-    part = texts[(texts["method"] == name) & texts["prediction"].str.contains("[A-Za-z]")]
-    part = part[part["site"].isin(["A", "B"])]
+share = bootstrap.Estimate(*[float("nan")] * 3, 0)  # of real hospitals: they have no such wording
+texts = texts[texts["site"].isin(["A", "B"]) & texts["prediction"].str.contains("[A-Za-z]")]
+names = ("ecg_tok_chat", "ecg_tok_chat_unseen", "ecg_tok_chat_other")
+for name in names if len(texts) else ():
+    part = texts[texts["method"] == name]
     letter = part["prediction"].str.extract("([A-Za-z])", expand=False)
     is_other = name == "ecg_tok_chat_other"
     named = part["site"].map({"A": "B", "B": "A"}) if is_other else part["site"]
@@ -303,8 +305,7 @@ for name in ("ecg_tok_chat", "ecg_tok_chat_unseen", "ecg_tok_chat_other"):
     follows.append({"method": name, "share": share.text(), "ECGs": part["ecg"].nunique()})
 stage.claim("instruct.follows.other_hospital", **vars(share))
 caption = "Share of reports in the wording of the hospital that the request names [95 % interval]."
-follows = stage.table("follows", pd.DataFrame(follows), caption)
-follows
+stage.table("follows", pd.DataFrame(follows, columns=["method", "share", "ECGs"]), caption)
 
 # %% [markdown]
 # ## What it means
