@@ -646,7 +646,8 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # - [instruct](studies/instruct.py) and [instruct_byte](studies/instruct_byte.py): ECG-Tok and
 #   ECG-Byte on SmolLM2, asked by its chat template (*chat*), after as many updates. These are the
 #   paper's rows *inst.*, at a small size. Two trainings of *ECG-Tok on SmolLM2* differ by more than
-#   this one and the chat do (study `instruct`).
+#   this one and the chat do (study `instruct`). After so few updates ECG-Byte's chat does not use
+#   the ECG yet (study `instruct_byte`).
 #
 # Their BERTScore, of one training seed, is of the study [word_scores](studies/word_scores.py),
 # which also asks what scores of words say about findings. *Nearest neighbour* copies the report of

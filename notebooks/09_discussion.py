@@ -752,6 +752,10 @@ from_studies(
     final_model=["final_model.both_minus_one.own.rouge_l", "final_model.slow_minus_equal.rouge_l"],
     large_model=["large_model.ecg_tok_minus_no_ecg.macro_f1"],
     instruct=["instruct.chat_minus_shuffled.macro_f1", "instruct.direct_minus_chat.rouge_l"],
+    instruct_byte=[
+        "instruct_byte.chat_minus_shuffled.macro_f1",
+        "instruct_byte.ecg_tok_minus_ecg_byte_chat.rouge_l",
+    ],
     without_tokens=[
         "without_tokens.ecg_tok_minus_merl.exact_match",
         "without_tokens.ecg_tok_minus_merl.rouge_l",
@@ -830,8 +834,9 @@ display(
 # [table_1](studies/table_1.py) trains both systems without an instruction. The paper's rows
 # *inst.* have an instruct model and a chat template. The study [instruct](studies/instruct.py) asks
 # ECG-Tok on SmolLM2 directly and by chat; that the chat costs anything is not shown, since two
-# trainings of the direct form differ by more. ECG-Byte's row *inst.* is not repeated. No
-# cardiologist has read a report; the paper asks for that too.
+# trainings of the direct form differ by more. [instruct_byte](studies/instruct_byte.py) asks
+# ECG-Byte by the same chat. After 150 updates it does not use the ECG yet, so its row says nothing
+# about the chat. No cardiologist has read a report; the paper asks for that too.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #

@@ -329,12 +329,11 @@ print(f"- The chat takes {cost[CHAT] / cost[DIRECT]:.2f} times the operations of
 # shown (-0.015 [-0.033, 0.002]). Another draw of the known wordings changes macro-F1 by as much
 # (0.017 [0.002, 0.032]).
 #
-# Five limits apply. The chat was trained once, and the direct form twice. After so few updates
+# Four limits apply. The chat was trained once, and the direct form twice. After so few updates
 # neither has finished learning. An ECG has twelve vectors here and one in the paper, and with few
 # vectors words cost more (study [dilution](dilution.py)). The words are ours: the released system
-# turn asks for a list with semicolons, and which questions the paper's rows had is not known. And
-# ECG-Byte's row *inst.* is not repeated: with some 250 symbols per ECG it would take several hours
-# on this model.
+# turn asks for a list with semicolons, and which questions the paper's rows had is not known. The
+# study [instruct_byte](instruct_byte.py) asks ECG-Byte by the same chat.
 #
 # ## Try it yourself
 #
