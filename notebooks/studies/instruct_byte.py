@@ -256,7 +256,11 @@ PAIRS = {
     "chat_minus_no_ecg": (CHAT, "no_ecg_smollm2"),
     "ecg_tok_minus_ecg_byte_chat": ("ecg_tok_chat", CHAT),
 }
-lines = [compared(name, *pair) for name, pair in PAIRS.items() if set(pair) <= set(of)]
+known = {name: pair for name, pair in PAIRS.items() if set(pair) <= set(of)}
+lines = [compared(name, *pair) for name, pair in known.items()]
+for id in stage.registry():  # of a study that has not been made
+    if id.split(".")[1] not in known:
+        stage.claim(id, *[float("nan")] * 3, 0)
 differences = stage.table("differences", pd.DataFrame(lines), "Paired differences [95 % interval].")
 differences
 
