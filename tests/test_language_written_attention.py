@@ -1,4 +1,4 @@
-"""What the words of a report look at and depend on, with a tiny Llama of random weights."""
+"""What words of reports and answers look at and depend on, with a tiny Llama of random weights."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -9,9 +9,12 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from ecglib.language import written_attention
+from ecglib.language import answer_attention, written_attention
+from ecglib.language.prompt import Prompt
 from ecglib.language.system import System
+from ecglib.training.device import Machine
 
+MACHINE = Machine("cpu", "float32", 1, "a test")
 EOS = 19
 LINES, ASKED, PIECES = ((3, 4), (11,), (12, 13, 14)), [5, 6, 7], [8, 9, 10, EOS]
 
@@ -107,3 +110,61 @@ def test_other_ecgs_are_of_other_patients_of_the_site():
     assert set(places[2]) < {0, 1, 3} and set(places[4]) < {0, 1, 2, 3}
     with pytest.raises(ValueError, match="two patients or more"):
         written_attention.draw_others(records[:2], 1, 0)
+
+
+@torch.no_grad()
+def test_answers_are_those_that_the_system_writes_one_by_one(system):
+    system.model.set_attn_implementation("sdpa")
+    about, asked = [2, 0, 2, 1], [ASKED, [6, 9], [11, 12, 13], [5]]
+    alone = [
+        written_attention.own_report(system, *one, 5) for one in zip(about, asked, strict=True)
+    ]
+    assert answer_attention.own_answers(system, about, asked, 5) == alone
+
+
+@torch.no_grad()
+def test_each_question_is_measured_with_its_own_ecg(system, monkeypatch, tmp_path):
+    """Records 40 and 50 are the first two ECGs; question 3 about record 60 is not asked."""
+    vars(system.base).update(
+        encode=lambda text: [len(text.split()), 6], decode=lambda ids: str(ids)
+    )
+    records = pd.DataFrame({"unit": [1, 2], "site": [*"AA"]}, index=[40, 50])
+    cohort = SimpleNamespace(records=records.reindex(range(61)))
+    for name, fake in {
+        "open_system": lambda *of: system,
+        "prompted": lambda of, *_: of,
+    }.items():
+        monkeypatch.setattr(answer_attention, name, fake)
+    monkeypatch.setattr(answer_attention.Cohort, "open", lambda folder: cohort)
+    monkeypatch.setattr(answer_attention.Prompt, "of", lambda folder: Prompt(instruction=False))
+    questions = {"number": [5, 4, 3], "row": [40, 50, 60], "question": ["a b", "c d e", "f"]}
+    pd.DataFrame(questions).to_parquet(tmp_path / "test.parquet")
+    inputs = {"cohort": 0, "system": 0, "questions": tmp_path}
+    config = {"rows": [40, 50], "others": 1, "layers": 2, "max_new": 4}
+    answer_attention.measure(tmp_path, inputs, config, 0, MACHINE)
+    table = pd.read_parquet(tmp_path / "words.parquet")
+    assert table["question"].unique().tolist() == [4, 5]
+    for number, row, words in ((4, 50, [3, 6]), (5, 40, [2, 6])):
+        of = table[table["question"] == number].reset_index(drop=True)
+        index = [40, 50].index(row)
+        pieces = written_attention.own_report(system, index, words, 4)
+        alone = written_attention.of_report(system, index, words, pieces, np.array([1 - index]), 2)
+        pd.testing.assert_frame_equal(of[alone.columns], alone, check_dtype=False, rtol=1e-4)
+        assert (of["row"] == row).all()
+        said = str([piece for piece in pieces if piece != EOS])
+        assert of["answer"].tolist() == ["", ""] + [said] * len(pieces)
+    with pytest.raises(ValueError, match="questions about `rows`, got none"):
+        pd.DataFrame(questions)[2:].to_parquet(tmp_path / "test.parquet")
+        answer_attention.measure(tmp_path, inputs, config, 0, MACHINE)
+
+
+def test_the_ecgs_of_a_site_have_the_same_others_but_for_their_own_patients():
+    records = pd.DataFrame({"unit": [7, 7, 8, 9, 5], "site": [*"AAAAB"]})
+    places = answer_attention.common_others(records, 2, 0)
+    assert set(places[0]) == set(places[1]) == {2, 3}
+    assert set(places[2]) < {0, 1, 3} and set(places[3]) < {0, 1, 2} and len(places[4]) == 2
+    many = pd.DataFrame({"unit": range(40), "site": "A"})
+    firsts = {tuple(of) for of in answer_attention.common_others(many, 3, 1)}
+    assert len(firsts) == 4, "one common draw, and another where one of its patients is asked about"
+    with pytest.raises(ValueError, match="two patients or more"):
+        answer_attention.common_others(records[:2], 1, 0)

@@ -611,6 +611,42 @@ def test_words_are_those_that_the_systems_wrote(studies):
     assert value == pytest.approx((mean["first"] - mean["later"]).mean(), abs=1e-6, nan_ok=True)
 
 
+def mean_auc(answers: pd.DataFrame, groups: list[str], score: str) -> float:
+    """Right against wrong answers in each group, pair by pair; NaN where no group has both."""
+    wins = []
+    for _, same in answers.groupby(groups):
+        right, wrong = (same.loc[same["is_right"] == is_right, score] for is_right in (True, False))
+        if len(right) and len(wrong):
+            apart = np.sign(right.to_numpy()[:, None] - wrong.to_numpy())
+            wins.append((apart.mean() + 1) / 2)
+    return float(np.mean(wins)) if wins else np.nan
+
+
+def test_an_answer_is_compared_with_answers_to_the_same_words(studies):
+    """The claims on own words, from the saved words by another way; shares sum to 1."""
+    reports = studies / "reports" / f"{RUN}-study-answer_words"
+    claimed = judged(reports, "studies/answer_words_claims.yaml")["value"]
+    words = pd.read_parquet(reports / "predictions" / "study_words.parquet")
+    given = pd.read_parquet(reports / "predictions" / "study_given.parquet")
+    assert np.allclose(words.filter(regex="^to_").sum(axis=1), 1, atol=1e-3)
+    assert words["dependence"].abs().max() > 0 and (words["log_p"] <= 0).all()
+    keys = ["method", "question"]
+    sums = words.groupby(keys)[["log_p", "dependence"]].sum()
+    assert set(sums.index) == set(given.set_index(keys).index)
+    sums["has_end"] = (words["block"] == "end").groupby([words[key] for key in keys]).any()
+    given = given.join(sums, on=keys)
+    given["said"] = [str(sorted(exact_match.parts(text))) for text in given["prediction"]]
+    given = given[given["has_end"] & (given["said"] != "[]")]
+    for system in ("heartllm", "ecg_tok", "ecg_byte"):
+        of = given[given["method"] == system]
+        own = claimed[f"answer_words.{system}.equal.own_probability"]
+        equal = mean_auc(of, ["wording", "said"], "log_p")
+        assert own == pytest.approx(equal, abs=1e-6, nan_ok=True)
+        one, other = (mean_auc(of, ["wording"], score) for score in ("dependence", "log_p"))
+        value = claimed[f"answer_words.{system}.words.dependence_minus_own"]
+        assert value == pytest.approx(one - other, abs=1e-6, nan_ok=True)
+
+
 def test_a_larger_model_has_as_many_updates_and_its_own_control(studies):
     reports = studies / "reports" / f"{RUN}-study-large_model"
     claimed = judged(reports, "studies/large_model_claims.yaml")

@@ -17,6 +17,6 @@ of studies          `feature_adapter`, `long_prompt`, `chat_turns`, `fewer_patie
                     `swapped_leads`
 texts and steps     `write_texts`, `system_parts`
 looked at           `bert_score`, `alignment`, `relevance`, `written_attention`,
-                    `bert_labels`
+                    `answer_attention`, `bert_labels`
 without a model     `floors`, `memoriser`
 """
