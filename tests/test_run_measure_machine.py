@@ -64,6 +64,10 @@ def test_the_systems_that_a_study_lists_are_priced(capsys, monkeypatch):
         assert len(rows) == systems and all(row.startswith("study/") for row in rows)
         summed = sum(float(row.split()[-1]) for row in rows)
         assert float(hours.split(": ")[1]) == pytest.approx(summed, abs=0.1)
+    dry_run.print_costs(Run("gpu", "synthetic", 0, "study-two_stage"))
+    *rows, hours, again = capsys.readouterr().out.splitlines()[2:]
+    assert len(rows) == 4, "in this profile each opponent has two names, and is trained once"
+    assert "merl_lora (merl), " in again and again.endswith("ecg_byte_lora (ecg_byte)")
     dry_run.print_costs(Run("gpu", "synthetic", 0, "study-stream"))
     assert "lists no systems" in capsys.readouterr().out
 

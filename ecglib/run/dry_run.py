@@ -67,11 +67,15 @@ def print_costs(run: "Run") -> None:
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
     table = estimate(run.profile, number, studies.STAGE if name else "")
+    again = twice(arms.parts(run.profile), studies.STAGE if name else "")
     if name:
         title = f"study {name}, {title}: the systems that it lists"
     of_data = f"data plan {run.data_name}, at most {number:,} ECGs, {TRAIN:.0%} of them to train"
     hours = f"hours in all: {table['hours'].sum():.1f}"
     print(f"{title}; {of_data}", table.to_string(formatters=FORMATS, na_rep="-"), hours, sep="\n")
+    if again:
+        pairs = ", ".join(f"{name} ({of})" for name, of in again.items())
+        print(f"trained once, under the name in brackets: {pairs}")
 
 
 def ecgs(run: "Run") -> int:
@@ -88,7 +92,8 @@ def ecgs(run: "Run") -> int:
 def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
     """One row per trained model, one for the cohort and one for each base language model.
 
-    Parts with the same cost per step (`Part.like`) share a row, which counts the steps of all.
+    Parts with the same cost per step (`Part.like`) share a row, which counts the steps of all. What
+    has two names is trained, and counted, once (`twice`).
     `profile` is a whole profile, as notebooks/profiles/*.yaml; `ecgs` of the data, or 0 for as many
     as the simulator makes; `stage`: the trained models of one stage alone. Returns the columns
     FORMATS, indexed by the model's name.
@@ -98,7 +103,8 @@ def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
     rows: dict = {}
     if not stage:
         rows["cohort"] = (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)
-    trained = {name: part for name, part in listed.items() if trains(part)}
+    again = twice(listed)
+    trained = {name: part for name, part in listed.items() if trains(part) and name not in again}
     for name, part in listed.items():
         if name.startswith("base_") and name not in trained and not stage:
             size = count(base_model(profile, name).parameters())
@@ -117,6 +123,19 @@ def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
         rows[title] = (parameters, new, steps, once, memory, 4 * new, hours)
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(FORMATS))
     return frame.rename_axis("model", axis=1)
+
+
+def twice(listed: dict[str, Part], stage: str = "") -> dict[str, str]:
+    """The trained parts of a stage, or of all, that are the same as an earlier one, which a run
+    takes in their place: name -> name of that one. Equal are function, config, seed and inputs."""
+    first: dict[str, str] = {}
+    known: dict[str, str] = {}
+    for name, part in listed.items():
+        inputs = {label: first.get(of, of) for label, of in part.inputs.items()}
+        identity = repr((part.fn, sorted(arms.config(part).items()), part.seed, inputs))
+        first[name] = known.setdefault(identity, name)
+    of_stage = {name for name, part in listed.items() if stage in ("", part.stage) and trains(part)}
+    return {name: of for name, of in first.items() if name != of and name in of_stage}
 
 
 def trains(part: Part) -> bool:
