@@ -540,6 +540,9 @@ drawn = macro.loc[placed].reset_index()
 drawn["bits_per_ecg"] = drawn["method"].str.removesuffix("_decoded").map(bits)
 levels = macro.loc[["summary", "median_beat", "raw_further"]].reset_index()
 scored = drawn.set_index("method")["value"]
+often = drawn["bits_per_ecg"].value_counts()
+shared = " and ".join(f"{number:,.0f}" for number in sorted(often[often > 1].index))
+shared = f", {shared} bits" if shared else ""
 stage.figure(
     "auc_and_bits",
     auc_and_bits.points(drawn, levels),
@@ -548,7 +551,7 @@ stage.figure(
     "logarithmic; the vertical one shows 1 - AUC, reversed. Decoded ECGs are read by the network "
     "on the raw signal after two further epochs on such ECGs, vectors by an EfficientNetV2. Lines: "
     f"two floors, and the raw signal. Bars and bands: 95 % intervals over {over}. Points of equal "
-    "bits are drawn side by side, around their true place.",
+    f"bits stand side by side, around their place{shared}.",
     "Points with intervals, between lines of two floors and of the raw signal; the lowest point is "
     f"{NAME[scored.idxmin()]} ({scored.min():.2f}), the highest {NAME[scored.idxmax()]} "
     f"({scored.max():.2f}).",

@@ -712,7 +712,8 @@ ROWS = {
     "ecg_tok_paper": "Paper form: one vector, no warm-up, a LoRA. ",
     "ecg_tok_lora": "Trained at both: reports of two hospitals, by a LoRA. ",
     "ecg_tok_brief": "Few updates: 150, a LoRA of the small model. SmolLM2: the same of SmolLM2. ",
-    "ecg_tok_chat": "Chat: SmolLM2, asked by its chat template. ",
+    "ecg_tok_chat": "Chat: SmolLM2, asked by its chat template. ECG-Tok on SmolLM2 is from another "
+    "study; a second training of it stands beside the chat in the study instruct. ",
 }
 explained = "".join(text for name, text in ROWS.items() if name in joined)
 titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}

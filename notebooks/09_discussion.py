@@ -1016,9 +1016,9 @@ from_studies(
 # of its trainings may differ.
 #
 # **What is missing.** Five texts per ECG, as in the released code; pieces of more than two seconds;
-# the paper's data sets; answers on ECG-QA; and its attention to the words of an answer to a
-# question. The study [written_words](studies/written_words.py) has that to the words of reports.
-# The study [merges](studies/merges.py) varies the number of merges: in `synthetic-laptop` 3,500 of
+# the paper's data sets; and answers on ECG-QA. Its attention to words is in the studies
+# [answer_words](studies/answer_words.py) and [written_words](studies/written_words.py). The study
+# [merges](studies/merges.py) varies the number of merges: in `synthetic-laptop` 3,500 of
 # them are not shown to give more exact answers than 350, and a table of pairs predicts unseen ECGs
 # best with 1,050. The study [two_stage](studies/two_stage.py) trains its opponents and counts what
 # each needs until a loss that all reach, and until its own plateau. The study

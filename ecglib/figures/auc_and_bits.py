@@ -29,9 +29,11 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
         for level in levels.itertuples():
             look = style.method(level.method)
             line = {"color": look.colour, "ls": look.linestyle, "lw": 1, "zorder": 1}
+            band = {"color": look.colour, "lw": 0, "zorder": 0}
             axes.axhline(1 - level.value, label=look.name, **line)
-            band = {"color": look.colour, "alpha": 0.15, "lw": 0, "zorder": 0}
-            axes.axhspan(1 - level.high, 1 - level.low, **band)
+            axes.axhspan(1 - level.high, 1 - level.low, **band, alpha=0.15)
+            for end in (level.low, level.high):  # outlined, since bands may overlap
+                axes.axhline(1 - end, **line | {"lw": 0.4})
         for i, row in enumerate(table.itertuples()):
             look = style.method(row.method)
             marks = {"fmt": look.marker, "color": look.colour, "ms": 4.5, "elinewidth": 0.8}

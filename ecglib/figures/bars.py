@@ -160,6 +160,6 @@ def label_recovery(table: pd.DataFrame) -> Figure:
             axes.set_yticks(y, names)
             axes.tick_params(axis="y", length=0)
             axes.set(xlim=(0, 100), ylim=(rows - 0.4, -0.6))
-        whole.supxlabel("ECGs with the finding (%)", size=8)
+        whole.supxlabel("Percent", size=8)
         style.legend(figure, axes, ncols=4)
     return figure

@@ -45,10 +45,11 @@ def grouped(table: pd.DataFrame, ylabel: str, floor: pd.DataFrame | None = None)
             edge = {"fill": False, "edgecolor": style.edge(look.colour), "lw": 0.6}
             axes.bar(x, height, 0.92 * width, CHANCE, **edge)
             axes.errorbar(x, value, yerr=style.interval(part), **WHISKER)
-            for place, height in zip(x, value - CHANCE, strict=True):
-                if not abs(height) > SEEN:
+            tops = part["high"].fillna(CHANCE).clip(lower=CHANCE)
+            for place, height, top in zip(x, value - CHANCE, tops, strict=True):
+                if not abs(height) > SEEN:  # above the whisker
                     text = "n/a" if np.isnan(height) else f"{CHANCE + height:.2f}"
-                    axes.text(place, CHANCE + 0.01, text, ha="left", va="bottom", rotation=90)
+                    axes.text(place, top + 0.01, text, ha="center", va="bottom", rotation=90)
         if floor is not None:
             ends = np.arange(len(categories)) + np.array([[-0.46], [0.46]])
             floors = list(floor.groupby("method", sort=False))

@@ -21,7 +21,7 @@ LONGEST = 32  # letters of a label's name on the axis
 SPELT = {"no_qrs": "No QRS complex", "slopping": "sloping"}  # what the paper's list has otherwise
 SPELT |= {"nonspecific intraventricular conduction delay": "nonspecific IV conduction delay"}
 # The least range of the axis, and what is marked of a decade.
-TICKS = {1000: (1,), 100: (3, 1), 10: (5, 2, 1), 3: (7, 5, 4, 3, 2, 1)}
+TICKS = {100: (3, 1), 10: (5, 2, 1), 3: (7, 5, 4, 3, 2, 1)}
 TICKS |= {0: (9, 8, 7, 6, 5, 4, 3, 2.5, 2, 1.8, 1.6, 1.4, 1.2, 1)}
 COLUMNS = ("method", "category", "value", "low", "high")
 

@@ -21,7 +21,7 @@
 # | reads | cohort and questions (01), ECG-Tok (04), HeartLLM and ECG-Byte (06) |
 # | writes | attention and dependence of each word piece that they answer |
 # | paper items | ECG-Byte: attention to the words of a question and of its answer |
-# | time | half a minute in `smoke`; some 50 nominal minutes in `laptop`, with 01 |
+# | time | half a minute in `smoke`; some 60 nominal minutes in `laptop`, with 01 |
 # | memory | 4 GB in `laptop` |
 #
 # After this notebook you can
@@ -162,14 +162,16 @@ def draw_answer(system: str) -> None:
     one = stage.read("shown").merge(stage.read("shown_texts"), on=keys)
     one = one[one["method"] == system]
     name = style.method(system).name
+    true = given.loc[given["question"] == one["question"].iloc[0], "target"].iloc[0]
     caption = (
-        f"{name}: a question (grey) about one test ECG and the answer to it, by word piece. "
+        f"{name}: a question (grey) about one test ECG and the answer to it, by word piece. The "
+        f'true answer is "{true}". '
         "(a) Attention that a piece receives from the positions of its block, over all layers and "
         "heads, as in ECG-Byte's code. (b) Share of the attention that goes to the ECG at the "
         f"position that writes the piece, over the last layers ({settings['layers']} at most); "
         "dashes: the ECG's share of all positions. (c) Log of how many times more likely the piece "
-        f"is behind this ECG than behind those of {settings['others']} other patients. Grey "
-        "fields: no value. The end mark comes last."
+        f"is behind this ECG than, on average, behind those of {settings['others']} other "
+        "patients; a bar near zero is not seen. Grey fields: no value. The end mark comes last."
     )
     alt = "Three panels of bars, one bar per word piece."
     drawn = one[["block", "number", "text", *word_bars.PANELS, "even"]]
@@ -218,8 +220,8 @@ spread
 # ## Five scores of an answer
 #
 # - *attention* to the ECG, the mean over its pieces without the end mark;
-# - the *share of the positions* that are the ECG's, the mean over the same pieces. It is a floor:
-#   what attention would be if all positions got the same;
+# - the *share of the positions* that are the ECG's, the mean over the same pieces. It is there for
+#   comparison: attention would be this if all positions got the same;
 # - its *own probability*, the sum of the logarithms over its pieces, end mark included;
 # - its probability *behind other ECGs*, the same sum, with each piece's probability averaged over
 #   the ECGs of other patients. It knows the words, the patient's line and the answer so far, and
@@ -241,6 +243,8 @@ judged = judged.merge(ended, on=keys, validate="one_to_one")
 said = judged["prediction"].map(lambda text: ", ".join(sorted(exact_match.parts(text))))
 judged["words"] = judged["wording"].astype(str)
 judged["equal"] = judged["words"] + " -> " + said
+pieces = words[~is_end].groupby(keys).size().rename("pieces")
+judged["length"] = judged["words"] + " " + judged.join(pieces, on=keys)["pieces"].astype(str)
 judged = judged[said != ""]
 print(f"{len(judged):,} of {len(given):,} answers have words and an end")
 
@@ -259,8 +263,8 @@ print(f"{len(both):,} answers are in notebook 06, and {share:.2%} of these are t
 # An answer is compared only with equal answers to the same words: of the ECGs about which a model
 # says "yes" to the same question, does it look more at those where that is right? Otherwise a score
 # would already gain by knowing which questions are easy and which answers are common. The AUC is
-# the share of pairs of a right and a wrong answer in which the right one has the higher score. Its
-# mean is over all answers to words that were given rightly and wrongly often enough.
+# the share of pairs of a right and a wrong answer in which the right one has the higher score. The
+# macro-AUC is the mean over groups of such answers. Each group counts the same, whatever its size.
 #
 # By hand: about four ECGs a model is asked whether the QRS is wide, and says "yes" to all. Two of
 # these answers are right.
@@ -289,7 +293,7 @@ MEASURES |= {"elsewhere": "elsewhere", "dependence": "dependence"}
 unknown = Estimate(np.nan, np.nan, np.nan, 0)  # where no group has both right and wrong answers
 compared = {
     (group, system, measure): part.assign(score=part[column])
-    for group in ("equal", "words")
+    for group in ("equal", "words", "length")
     for system, part in among(group).groupby("method")
     for measure, column in MEASURES.items()
 }
@@ -299,7 +303,10 @@ aucs = {key: auc.auc(of, "macro", seed=seed) for key, of in compared.items()}
 # %%
 def draw_right(group: str, measures: list[str], among_what: str) -> pd.DataFrame:
     """The figure and the table of some scores of answers that are compared within a group."""
-    lines, titles = [], {}
+    lines, titles, least = [], {}, settings["least"]
+    parts = [compared.get((group, system, "attention"), judged[:0]) for system in SYSTEMS]
+    groups = [part["item" if len(part) else "equal"].nunique() for part in parts]
+    ecgs = [part["ecg"].nunique() for part in parts]
     for system, measure in product(SYSTEMS, measures):
         value = aucs.get((group, system, measure), unknown)
         lines.append({"method": measure, "metric": system, **vars(value)})
@@ -307,10 +314,11 @@ def draw_right(group: str, measures: list[str], among_what: str) -> pd.DataFrame
         count = f"{of.sum():,} right, {(~of.astype(bool)).sum():,} wrong"
         titles[system] = f"{style.method(system).name}\n({count})"
     caption = (
-        f"How well a score tells a right answer from a wrong one {among_what}: AUC, mean over "
-        f"those with at least {settings['least']} right and {settings['least']} wrong answers. "
-        f"{n_ecgs} test ECGs; bars begin at chance, 0.5. Whiskers: 95 % intervals over patients; "
-        "one training seed."
+        f"How well a score tells a right answer from a wrong one {among_what}: mean AUC over "
+        f"groups with at least {least} right and {least} wrong answers ({min(groups)} to "
+        f"{max(groups)} groups per system, of {min(ecgs)} to {max(ecgs)} of the {n_ecgs} test "
+        "ECGs). Each group counts the same. Bars begin at chance, 0.5. Whiskers: 95 % intervals "
+        "over patients; one training seed."
     )
     alt = f"A panel per system with {len(measures)} horizontal bars from a line at one half."
     lines = pd.DataFrame(lines)
@@ -326,15 +334,25 @@ draw_right("equal", list(MEASURES), "among equal answers to the same words")
 # %% [markdown]
 # **What to see.** A bar whose whisker crosses the line is not shown to separate anything; a bar to
 # the left of the line would be a finding, too. Compare attention with the share of the positions,
-# and with the own probability.
+# and with the own probability. It is registered among equal answers alone.
+#
+# Where answers differ, a long answer gets another attention than a short one, and so may one of
+# other words. The next figure compares answers of equal length to the same words. It was added
+# after the results were known, and no claim is about it.
+
+# %%
+draw_right("length", list(MEASURES)[:3], "among answers of equal length to the same words")
+
+# %% [markdown]
+# **What to see.** Does attention say more here than among equal answers? If it does, it can be
+# because it tells which answer was given.
 #
 # ## Does it help to ask behind other ECGs?
 #
-# Among equal answers to the same words, the probability behind other ECGs hardly varies, so
-# dependence and own probability are nearly one score. They differ where the answers do. There a
-# model may prefer an answer whatever the ECG is. The balanced sets of questions make this
-# preference nearly useless, and dependence takes it away. So all answers to the same words are
-# compared now. Attention is left out, because it depends on how long an answer is.
+# Among equal answers to the same words, dependence and own probability order the answers much
+# alike. They differ more where the answers do. There a model may prefer an answer whatever the ECG
+# is. The balanced sets of questions are made so that this preference should help little, and
+# dependence takes it away. So all answers to the same words are compared now.
 
 # %%
 draw_right("words", list(MEASURES)[2:], "among all answers to the same words")
@@ -388,11 +406,37 @@ for system in SYSTEMS:
     print(f"  All answers to the same words, dependence minus own: {gains[system].text()}.")
 
 # %% [markdown]
-# Five limits apply. There is one training per system. Only answers that were right about some ECGs
-# and wrong about others, in the same words, are compared. An answer is what the model finds most
-# likely behind this ECG, so its dependence is mostly above zero by selection. The ECGs of other
-# patients may have the same finding, which makes a common one depend less. And attention is a mean
-# over all heads of the layers, of which one head alone may read the ECG.
+# In `laptop`, among equal answers to the same words, attention to the ECG is not shown to tell
+# right from wrong in any of the three. Its macro-AUC is 0.47 to 0.54, and all three intervals
+# include 0.5. A small effect is not excluded: in ECG-Tok the interval goes up to 0.57. The
+# probability that a model gives to its own answer tells a little: 0.61 in HeartLLM, 0.59 in ECG-Tok
+# and 0.56 in ECG-Byte. In each that is more than attention tells. On average over the groups, about
+# four of ten pairs of a right and a wrong answer are in the wrong order even so.
+#
+# Among answers of equal length to the same words, attention tells a little in HeartLLM (0.544
+# [0.508, 0.571]) and in ECG-Tok (0.559 [0.529, 0.591]). The own probability tells more there (0.62,
+# 0.61). This is not registered, and attention may tell which answer was given.
+#
+# To ask behind the ECGs of other patients is not shown to help. Among all answers to the same words
+# the dependence is not shown to tell more than the own probability. In ECG-Tok it tells less, by
+# 0.042 [0.014, 0.070]. There the probability behind other ECGs alone is a little better than chance
+# (0.543 [0.511, 0.569]). Dependence takes this part away, which may be why it tells less.
+#
+# The first piece of an answer depends on the ECG, by 0.32 nats in HeartLLM, by 0.45 in ECG-Tok and
+# by 0.17 in ECG-Byte. Later pieces depend on it by 0.05, 0.11 and 0.02, the end by less than 0.01.
+# In HeartLLM and ECG-Tok attention to the ECG falls from the first piece to later ones, too. In
+# ECG-Byte it rises, from 0.39 to 0.47. So attention and dependence can go opposite ways. HeartLLM
+# and ECG-Byte give the ECG about half of its share of the positions at the first piece, ECG-Tok
+# about its share. In the view of ECG-Byte's code a bar is attention within the question or within
+# the answer, so it cannot say whether an answer was read from the ECG.
+#
+# Six limits apply. There is one training per system. Only answers that were right at least twice
+# and wrong at least twice, in the same words, are compared among equal ones: 42 % of HeartLLM's
+# answers, 37 % of ECG-Tok's and 41 % of ECG-Byte's. Most of these groups mix the two hospitals, so
+# a part of a score may tell the hospital. An answer is what the model finds most likely behind this
+# ECG, so selection raises its dependence. The ECGs of other patients may have the same finding,
+# which makes a common one depend less. And attention is a mean over all heads of the layers, of
+# which one head alone may read the ECG.
 #
 # ## Try it yourself
 #

@@ -194,7 +194,7 @@ caption = (
     f"Clusters of training ECGs by k-means: inertia (a) and silhouette (b) by their number, with "
     f"the number that the rule of the release takes (dotted, {rule}); and the {len(shares)} "
     "clusters of the draw from many (c) by their share of all training ECGs, and of those that "
-    f"were drawn, mean of {draws} draws."
+    f"were drawn, mean of {draws} draws. No intervals are drawn."
 )
 alt = "A falling curve of the inertia, a curve of the silhouette, and bars of the cluster sizes."
 stage.figure("clusters", figure, choice, caption, alt)

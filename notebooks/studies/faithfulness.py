@@ -410,7 +410,8 @@ caption = (
     "ECGs or more. Rows are ordered by the mean over all tokenizers and measurements, the largest "
     "first; a lost measurement counts as two margins. The scale is logarithmic: red is above the "
     "margin, yellow at it, blue below it. A dot marks an error above the margin; grey: nothing to "
-    "measure. In brackets: the number of ECGs, for the measurement that most ECGs have."
+    "measure. In brackets: the number of ECGs, for the measurement that most ECGs have. A "
+    "condition is a group of labels that come together."
 )
 alt = "Heat maps side by side, one per tokenizer: conditions in rows, measurements in columns."
 if len(within):

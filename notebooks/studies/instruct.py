@@ -212,10 +212,10 @@ titles = {"macro_f1": "Macro-F1 of findings", "rouge_l": "ROUGE-L"}
 drawn = long[long["metric"].isin(titles)]
 caption = (
     "Macro-F1 of findings and overlap with the reference report (ROUGE-L). ECG-Tok on SmolLM2 is "
-    "asked directly; chat: by the chat template. Both have equal updates of one LoRA. Majority and "
-    "nearest neighbour copy a report. Reference read back: the reference report itself. "
-    f"{n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % intervals over patients; one "
-    "training seed."
+    "asked directly; chat: by the chat template. Both have equal updates of one LoRA. ECG-Tok on "
+    "SmolLM2 of notebook 04 is another training, of the study large_model. Majority and nearest "
+    f"neighbour copy a report. Reference read back: the reference report itself. {n_ecgs} test "
+    f"ECGs of {n_patients} patients. Whiskers: 95 % intervals over patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per way of asking, with floors."
 figure = bars.methods(drawn, titles, ncols=2, xlabel="Score")

@@ -214,9 +214,10 @@ drawn = long[long["metric"].isin(titles)]
 caption = (
     "Macro-F1 of findings and overlap with the reference report (ROUGE-L). Chat: SmolLM2, asked by "
     "its chat template. ECG-Tok on SmolLM2 and the control without the ECG are asked directly. All "
-    "have equal updates of one LoRA. Majority and nearest neighbour copy a report. Reference read "
-    f"back: the reference report itself. {n_ecgs} test ECGs of {n_patients} patients. Whiskers: "
-    "95 % intervals over patients; one training seed."
+    "have equal updates of one LoRA. ECG-Tok on SmolLM2 of notebook 04 is another training, of the "
+    "study large_model. Majority and nearest neighbour copy a report. Reference read back: the "
+    f"reference report itself. {n_ecgs} test ECGs of {n_patients} patients. Whiskers: 95 % "
+    "intervals over patients; one training seed."
 )
 alt = "Two panels of horizontal bars, one per system and way of asking, with floors."
 figure = bars.methods(drawn, titles, ncols=2, xlabel="Score")

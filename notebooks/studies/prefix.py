@@ -233,8 +233,8 @@ caption = (
     "paper's form (one vector, no warm-up, a LoRA). "
     "Line across: the report of the nearest neighbour. The reference read back has "
     f"{macro.loc['reference', 'value']:.2f}. Points of one size are moved a little aside. Bars, "
-    "and the band of the line: 95 % intervals over "
-    "patients; one training seed."
+    "and the band of the line: 95 % intervals over patients; one training seed. ECG-Tok, too, was "
+    "trained here, so its point differs a little from notebook 04."
 )
 alt = "Two curves over 1, 4 and 12 vectors, a single point at 1, and a line across."
 label = "Macro-F1 of findings"

@@ -153,22 +153,22 @@ cells = stage.read_beside("labels", "03", of_03)
 of_method = {name: part for name, part in cells.groupby("method")}
 ROWS = {  # method -> what is read, and by whom
     "untrained": ("encoder with initial weights", "vectors"),
-    "latents": ("latents, not quantised", "vectors"),
+    "latents": ("unquantised", "vectors"),
     "pca_rvq": ("PCA, k-means", "vectors"),
     "vq": ("VQ", "vectors"),
     "rvq": ("RVQ", "vectors"),
     "qinco": ("QINCo", "vectors"),
     "fsq": ("FSQ", "vectors"),
-    "bpe": ("byte pairs", "vectors"),
+    "bpe": ("Byte pairs", "vectors"),
     "vq_linear": ("VQ", "linear layer"),
     "rvq_linear": ("RVQ", "linear layer"),
     "qinco_linear": ("QINCo", "linear layer"),
     "pca_rvq_decoded": ("PCA, k-means", "decoded"),
-    "vq_equal_decoded": ("VQ, equal bits", "decoded"),
-    "rvq_equal_decoded": ("RVQ, equal bits", "decoded"),
+    "vq_equal_decoded": ("VQ of 4,096 codewords", "decoded"),
+    "rvq_equal_decoded": ("RVQ of 2 x 64 codewords", "decoded"),
     "qinco_decoded": ("QINCo", "decoded"),
     "qinco_scratch": ("QINCo", "decoded, from nothing"),
-    "raw_further": ("the raw signal", "signal"),
+    "raw_further": ("raw signal", "signal"),
 }
 n_ecgs, n_patients = cells["ecg"].nunique(), cells["unit"].nunique()
 
@@ -192,7 +192,8 @@ stage.figure(
     dots.rows(drawn, xlabel="Macro-AUC"),
     drawn,
     f"Macro-AUC over all labels on {n_ecgs} test ECGs of {n_patients} patients, by what is read "
-    "and, in colours, by which reader. Bars: 95 % intervals over patients; one training seed. The "
+    "and, in colours, by which reader. VQ of 4,096 and RVQ of 2 x 64 codewords have equal bits and "
+    "were trained for this study. Bars: 95 % intervals over patients; one training seed. The "
     f"axis is logarithmic in 1 - AUC.{dots.dashed(drawn)}",
     "One row per representation with a dot and an interval per reader.",
 )

@@ -141,7 +141,8 @@ if stage.has("report_texts"):  # no report of a patient is published
         f"{stage.section('study')['min_cases']} ECGs, the largest share read first. Bars: of the "
         "ECGs with the finding, the percentage in whose report the labeller reads it, reads it as "
         "uncertain, or does not read it. Dots: precision, the percentage of readings that are "
-        "right, where it is below 99.5 %. In brackets: ECGs with the finding."
+        "right, where it is below 99.5 %. In brackets: ECGs with the finding. No "
+        "intervals are drawn."
     )
     alt = "Two columns of stacked horizontal bars, one bar per finding, most of each bar filled."
     stage.figure("reading_back", bars.label_recovery(enough), enough, caption, alt)

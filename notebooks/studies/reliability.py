@@ -111,8 +111,9 @@ stage.figure(
     f"AUC by group of labels on {on_test}, in the order of the room between the better floor "
     "(summary numbers or median beat) and the raw signal, the largest first. This room is shaded; "
     "it looks wider where AUCs are high, because the axis is logarithmic in 1 - AUC. Where nothing "
-    "is shaded a floor is as high as the raw signal or higher. In brackets: test ECGs with a label "
-    f"of the group. Bars: 95 % intervals over patients. {dots.at_edge(drawn)}",
+    "is shaded a floor is as high as the raw signal or higher. A group can hold several labels, so "
+    "it can have more ECGs than a label of like name. In brackets: test ECGs with a label of the "
+    f"group. Bars: 95 % intervals over patients. {dots.at_edge(drawn)}",
     "One row per group of labels with a dot per method and a shade from the better floor to the "
     "raw signal.",
 )

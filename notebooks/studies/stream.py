@@ -200,15 +200,18 @@ lines
 # time of a report is that of the newest sample that it needs.
 
 # %%
+from scipy.stats import binomtest
+
 n_people = saved["unit"].nunique()
 saved["score"], saved["item"] = saved["stated"].astype(float), "stated"
 oldest, newest = saved["start"] - saved["look_ahead"], saved["end"] + saved["look_ahead"]
 saved["seconds"] = newest / RATE
 lines = []
 for (condition, seconds), rows in saved.groupby(["condition", "seconds"], sort=False):
-    value = bootstrap.mean(rows.assign(method="heartllm", seed=seed), seed=seed)
-    value = bootstrap.exact_ends(bootstrap.bounded(value))
-    lines.append({"condition": condition, "method": "heartllm", "seconds": seconds, **vars(value)})
+    times = binomtest(int(rows["stated"].sum()), len(rows))  # one report per person
+    low, high = times.proportion_ci(method="exact")
+    line = {"condition": condition, "method": "heartllm", "seconds": seconds}
+    lines.append(line | {"value": times.statistic, "low": low, "high": high, "n": len(rows)})
 lines = pd.DataFrame(lines)
 starts = saved.groupby("condition", sort=False)[["from", "to"]].first() / RATE
 needed = (newest - oldest).max() / RATE  # s of signal behind one report
@@ -216,8 +219,8 @@ spans = {name: (*starts.loc[name], needed) for name in starts.index}
 caption = (
     f"Share of HeartLLM's reports about the last ten seconds that state the condition, for "
     f"{n_people} simulated persons who have it for some time. Light: a part of the signal that the "
-    "report needs has the condition; dark: all of it. Band: 95 % intervals over persons; one "
-    "training seed."
+    "report needs has the condition; dark: all of it. Band: 95 % intervals over persons, "
+    "by Clopper and Pearson; one training seed."
 )
 alt = "A panel per condition with a curve that should rise in the shaded area and fall behind it."
 figure = rhythm_change.shares(lines, spans)

@@ -409,8 +409,9 @@ caption = (
     f"UMAP of the embeddings of {len(points) // (2 * len(titles))} test ECGs and of their reports, "
     "at the input and the last layer of the language model and, for CLIP, in its own space, where "
     "a contrast drew each ECG to its report. Above each panel: the accuracy of a linear probe that "
-    "separates ECGs from reports, and the mean reciprocal rank of the own report (MRR). One "
-    "training seed."
+    "separates ECGs from reports, and the mean reciprocal rank of the own report (MRR), or of "
+    "another ECG's (shuffled). Colours: findings; a point with several has the colour of the "
+    "rarest. One training seed."
 )
 alt = "Seven scatter plots with circles for ECGs and triangles for reports, coloured by finding."
 stage.figure("umap", figure, points, caption, alt)
@@ -426,7 +427,8 @@ titles = {panel: panel for panel in layouts["panel"].unique()}
 figure = umap.panels(layouts, titles, rest=modality.NO_FINDING)
 caption = (
     "UMAPs of the same embeddings, HeartLLM's at the last layer, by number of neighbours (rows) "
-    "and seed (columns). Circles are ECGs, triangles reports."
+    "and seed (columns). Circles are ECGs, triangles reports, colours findings; a point with "
+    "several has the colour of the rarest."
 )
 alt = "Nine scatter plots of the same two clouds, in a grid of neighbours and seeds."
 stage.figure("layouts", figure, layouts, caption, alt)

@@ -237,17 +237,18 @@ seeds = len(settings["seeds"])
 about = (
     f"RVQ ({seeds} training seeds) and QINCo (one) along both axes, on {n_ecgs} test ECGs of "
     f"{n_patients} patients. Whiskers: 95 % intervals over patients, and over seeds where there "
-    "are some. Same codebooks: as many as along time, so fewer bits."
+    f"are some ({bars.ONE_SEED}: one seed). Same codebooks: as many as along time, so fewer bits."
 )
 figure = bars.methods(of_auc, panels, 3, "Macro-AUC", start=0.5)
-caption = f"Macro-AUC of the reader of all vectors, and of a probe of two means. {about} Bars "
-caption += "begin at 0.5."
+caption = "Macro-AUC of the reader of all vectors, and of the probe, which reads their mean over "
+caption += f"time, or each vector's mean over its channels. {about} Bars begin at 0.5."
 alt = "Three panels of five horizontal bars: macro-AUC of the reader and of both probes."
 stage.figure("auc", figure, of_auc, caption, alt)
 
 # %%
-of_error_alone = lines[lines["metric"] == "mae_mv"]
-figure = bars.methods(of_error_alone, {"mae_mv": "Mean absolute error (mV)"}, 1)
+of_error_alone = lines[lines["metric"] == "mae_mv"].assign(metric="mae_uv")
+of_error_alone[["value", "low", "high"]] *= 1000
+figure = bars.methods(of_error_alone, {"mae_uv": ""}, 1, "Mean absolute error (µV)")
 caption = f"Mean absolute error of the reconstruction. {about}"
 alt = "Five horizontal bars: the error of each arm."
 stage.figure("errors", figure, of_error_alone, caption, alt)

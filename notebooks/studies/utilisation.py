@@ -442,7 +442,7 @@ stage.figure(
     caption="Share of the codewords of all codebooks that occur on validation ECGs (above), and "
     "the mean absolute error of their reconstruction (below, on a logarithmic axis), during "
     "training. One training seed, without intervals.",
-    alt="Two columns of panels, released updates and start, and ours: codewords in use and error "
+    alt="Two columns of panels, ours and released updates and start: codewords in use and error "
     "against the step, one curve each for VQ, RVQ and QINCo.",
 )
 
@@ -488,15 +488,15 @@ stage.figure(
     f"test ECGs of {table['n'].max()} patients; one point per training. Filled: codebooks are "
     "updated as released; open: as in ours. Large: codewords that no vector chooses are moved to "
     "vectors, which is their revival; small: they stay. Both starts (uniform, k-means) have one "
-    "mark. In (a) points of QINCo and RVQ can overlap at 99 to 100 %. "
-    "Strokes above the first panel: the use in the paper, which states no error. Bars "
-    "are 95 % intervals over patients; one training seed.",
+    "mark. The axis of the error is broken at its widest gap. In (a) points of QINCo and RVQ can "
+    "overlap at 99 to 100 %. Strokes above the first panel: the use in the paper, which states no "
+    "error. Bars are 95 % intervals over patients; one training seed.",
     alt="Three panels of points: the error against pooled utilisation, against codewords in use "
     "and against the perplexity share, for VQ, RVQ and QINCo with released updates and with ours.",
 )
 
 # %% [markdown]
-# If fidelity came from utilisation, the points of one panel would fall on one line that goes down
+# If fidelity came from utilisation, the points of one column would fall on one line that goes down
 # to the right, whatever their colour.
 #
 # ## How much of the error does use explain?
