@@ -49,6 +49,7 @@ def verdicts() -> str:
         opponents(),
         pretraining(),
         space(),
+        attention(),
         confirmed(),
         real(),
         reality(),
@@ -268,6 +269,30 @@ def space() -> Line:
         f"trained on pairs, {found} against {shuffled}; a linear probe separates ECGs from reports "
         f"in both ({last['modality probe'].split()[0]}, {clip['modality probe'].split()[0]})",
         f"{MAIN}/08_alignment.md",
+    )
+
+
+def attention() -> Line:
+    """What attention to the ECG says of where an answer comes from, and whether it is right."""
+    maps, words = f"{STUDY}-attention", f"{STUDY}-answer_words"
+    heartllm = claim(maps, "attention.deletion.above_mean_minus_random")
+    ecg_byte = claim(maps, "attention.ecg_byte.deletion.above_mean_minus_random")
+    right, spans = {}, []
+    for score in ("attention", "own_probability"):
+        ids = (f"answer_words.{name}.equal.{score}" for name in ("heartllm", "ecg_tok", "ecg_byte"))
+        right[score] = [claim(words, name) for name in ids]
+        values = [value for value, *_ in right[score]]
+        spans.append(f"{min(values):.2f} to {max(values):.2f}")
+    tells = any(low > 0.5 for _, low, _ in right["attention"])
+    return (
+        "Does attention show why an answer is given or if it is right?",
+        f"{side(heartllm, 'In part', 'No', 'Not shown')} in HeartLLM, "
+        f"{side(ecg_byte, 'in part', 'no', 'not shown')} in ECG-Byte; "
+        f"if right: {'in part' if tells else 'not shown'}",
+        "answers that change without 16 marked tokens, minus random: HeartLLM "
+        f"{interval(heartllm, 1, scale=100)} points, ECG-Byte {interval(ecg_byte, 1, scale=100)}; "
+        f"right or not, AUC: attention {spans[0]}, probability {spans[1]}",
+        f"{words}/answer_words.md",
     )
 
 
