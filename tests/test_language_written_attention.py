@@ -151,8 +151,8 @@ def test_each_question_is_measured_with_its_own_ecg(system, monkeypatch, tmp_pat
         alone = written_attention.of_report(system, index, words, pieces, np.array([1 - index]), 2)
         pd.testing.assert_frame_equal(of[alone.columns], alone, check_dtype=False, rtol=1e-4)
         assert (of["row"] == row).all()
-        said = str([piece for piece in pieces if piece != EOS])
-        assert of["answer"].tolist() == ["", ""] + [said] * len(pieces)
+        answer = str([piece for piece in pieces if piece != EOS])
+        assert of["answer"].tolist() == ["", ""] + [answer] * len(pieces)
     with pytest.raises(ValueError, match="questions about `rows`, got none"):
         pd.DataFrame(questions)[2:].to_parquet(tmp_path / "test.parquet")
         answer_attention.measure(tmp_path, inputs, config, 0, MACHINE)

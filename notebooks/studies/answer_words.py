@@ -133,10 +133,12 @@ print(given.groupby("method")["is_right"].agg(["size", "mean"]))
 # %% tags=["plumbing"]
 names_something = ~asked["answer"].isin(["none", "not sure"])
 first = asked[(asked["type"] == "query") & names_something].index[:1]
-shown = words[words["question"].isin(first)]
-stage.data("shown_texts", shown[["method", "block", "number", "text"]])  # not published of patients
+example = words[words["question"].isin(first)]
+stage.data(
+    "shown_texts", example[["method", "block", "number", "text"]]
+)  # not published of patients
 kept = ["method", "question", "block", "number", "received", *shares, "even", "log_p", "dependence"]
-stage.data("shown", shown[kept].round(5))
+stage.data("shown", example[kept].round(5))
 stage.data("words", words.loc[is_answer, kept].drop(columns="received").round(5))
 dated = pd.DataFrame([{"day": time.strftime("%F"), "commit": stage.commit}])
 print("saved:", stage.write("timing_made.csv", dated).name)
@@ -240,12 +242,12 @@ sums = words.groupby(keys)[["log_p", "elsewhere", "dependence"]].sum()
 judged = given.join(means.join(sums), on=keys, how="inner")
 ended = words.loc[is_end, keys].drop_duplicates()
 judged = judged.merge(ended, on=keys, validate="one_to_one")
-said = judged["prediction"].map(lambda text: ", ".join(sorted(exact_match.parts(text))))
+normal = judged["prediction"].map(lambda text: ", ".join(sorted(exact_match.parts(text))))
 judged["words"] = judged["wording"].astype(str)
-judged["equal"] = judged["words"] + " -> " + said
+judged["equal"] = judged["words"] + " -> " + normal
 pieces = words[~is_end].groupby(keys).size().rename("pieces")
 judged["length"] = judged["words"] + " " + judged.join(pieces, on=keys)["pieces"].astype(str)
-judged = judged[said != ""]
+judged = judged[normal != ""]
 print(f"{len(judged):,} of {len(given):,} answers have words and an end")
 
 # %% [markdown]
