@@ -24,6 +24,7 @@ from ecglib.evaluate import claims, exact_match, finding_agreement
 
 READERS = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
 READERS |= {"summary": "summary numbers"}
+SYSTEMS = ("heartllm", "ecg_tok", "ecg_byte")
 REAL = "ptbxl-mini"
 ROOM = "auc.macro.raw_minus_summary"
 TOKENS_READ = f"{STUDY}-ecg_tok_by_tokenizer"
@@ -277,13 +278,12 @@ def attention() -> Line:
     maps, words = f"{STUDY}-attention", f"{STUDY}-answer_words"
     heartllm = claim(maps, "attention.deletion.above_mean_minus_random")
     ecg_byte = claim(maps, "attention.ecg_byte.deletion.above_mean_minus_random")
-    right, spans = {}, []
-    for score in ("attention", "own_probability"):
-        ids = (f"answer_words.{name}.equal.{score}" for name in ("heartllm", "ecg_tok", "ecg_byte"))
-        right[score] = [claim(words, name) for name in ids]
-        values = [value for value, *_ in right[score]]
-        spans.append(f"{min(values):.2f} to {max(values):.2f}")
-    tells = any(low > 0.5 for _, low, _ in right["attention"])
+    looks, own = (
+        [claim(words, f"answer_words.{name}.equal.{score}") for name in SYSTEMS]
+        for score in ("attention", "own_probability")
+    )
+    spans = [f"{min(of)[0]:.2f} to {max(of)[0]:.2f}" for of in (looks, own)]
+    tells = any(low > 0.5 for _, low, _ in looks)
     return (
         "Does attention show why an answer is given or if it is right?",
         f"{side(heartllm, 'In part', 'No', 'Not shown')} in HeartLLM, "

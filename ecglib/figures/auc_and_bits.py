@@ -29,9 +29,9 @@ def points(table: pd.DataFrame, levels: pd.DataFrame) -> Figure:
         for level in levels.itertuples():
             look = style.method(level.method)
             line = {"color": look.colour, "ls": look.linestyle, "lw": 1, "zorder": 1}
-            band = {"color": look.colour, "lw": 0, "zorder": 0}
             axes.axhline(1 - level.value, label=look.name, **line)
-            axes.axhspan(1 - level.high, 1 - level.low, **band, alpha=0.15)
+            band = {"color": look.colour, "alpha": 0.15, "lw": 0, "zorder": 0}
+            axes.axhspan(1 - level.high, 1 - level.low, **band)
             for end in (level.low, level.high):  # outlined, since bands may overlap
                 axes.axhline(1 - end, **line | {"lw": 0.4})
         for i, row in enumerate(table.itertuples()):

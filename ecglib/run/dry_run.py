@@ -66,8 +66,9 @@ def print_costs(run: "Run") -> None:
     if name and not any(part.stage == studies.STAGE for part in run.parts.values()):
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
-    table = estimate(run.profile, number, studies.STAGE if name else "")
-    again = twice(arms.parts(run.profile), studies.STAGE if name else "")
+    stage = studies.STAGE if name else ""
+    table = estimate(run.profile, number, stage)
+    again = twice(arms.parts(run.profile), stage)
     if name:
         title = f"study {name}, {title}: the systems that it lists"
     of_data = f"data plan {run.data_name}, at most {number:,} ECGs, {TRAIN:.0%} of them to train"

@@ -134,9 +134,8 @@ print(given.groupby("method")["is_right"].agg(["size", "mean"]))
 names_something = ~asked["answer"].isin(["none", "not sure"])
 first = asked[(asked["type"] == "query") & names_something].index[:1]
 example = words[words["question"].isin(first)]
-stage.data(
-    "shown_texts", example[["method", "block", "number", "text"]]
-)  # not published of patients
+# texts are not published of patients
+stage.data("shown_texts", example[["method", "block", "number", "text"]])
 kept = ["method", "question", "block", "number", "received", *shares, "even", "log_p", "dependence"]
 stage.data("shown", example[kept].round(5))
 stage.data("words", words.loc[is_answer, kept].drop(columns="received").round(5))
@@ -181,9 +180,8 @@ def draw_answer(system: str) -> None:
 
 
 # %%
-if stage.has("shown_texts") and len(
-    stage.read("shown")
-):  # texts about real patients are not published
+# Texts about real patients are not published, and a small cohort may have no such question.
+if stage.has("shown_texts") and len(stage.read("shown")):
     draw_answer("ecg_byte")
     draw_answer("heartllm")
 
@@ -293,28 +291,30 @@ def among(group: str) -> pd.DataFrame:
 MEASURES = {"attention": "to_ecg", "positions": "even", "own_answer": "log_p"}
 MEASURES |= {"elsewhere": "elsewhere", "dependence": "dependence"}
 unknown = Estimate(np.nan, np.nan, np.nan, 0)  # where no group has both right and wrong answers
+DRAWN = {"equal": list(MEASURES), "length": list(MEASURES)[:3], "words": list(MEASURES)[2:]}
+answers = {group: among(group) for group in DRAWN}
 compared = {
-    (group, system, measure): part.assign(score=part[column])
-    for group in ("equal", "words", "length")
-    for system, part in among(group).groupby("method")
-    for measure, column in MEASURES.items()
+    (group, system, measure): part.assign(score=part[MEASURES[measure]])
+    for group, measures in DRAWN.items()
+    for system, part in answers[group].groupby("method")
+    for measure in measures
 }
 aucs = {key: auc.auc(of, "macro", seed=seed) for key, of in compared.items()}
 
 
 # %%
-def draw_right(group: str, measures: list[str], among_what: str) -> pd.DataFrame:
-    """The figure and the table of some scores of answers that are compared within a group."""
-    lines, titles, least = [], {}, settings["least"]
-    parts = [compared.get((group, system, "attention"), judged[:0]) for system in SYSTEMS]
-    groups = [part["item" if len(part) else "equal"].nunique() for part in parts]
-    ecgs = [part["ecg"].nunique() for part in parts]
-    for system, measure in product(SYSTEMS, measures):
-        value = aucs.get((group, system, measure), unknown)
-        lines.append({"method": measure, "metric": system, **vars(value)})
-        of = compared.get((group, system, measure), judged[:0])["is_right"]
-        count = f"{of.sum():,} right, {(~of.astype(bool)).sum():,} wrong"
+def draw_right(group: str, among_what: str) -> pd.DataFrame:
+    """The figure and the table of the scores of answers that are compared within a group."""
+    lines, titles, least, measures = [], {}, settings["least"], DRAWN[group]
+    parts = [answers[group][answers[group]["method"] == system] for system in SYSTEMS]
+    groups, ecgs = ([part[column].nunique() for part in parts] for column in ("item", "ecg"))
+    for system, part in zip(SYSTEMS, parts, strict=True):
+        right = part["is_right"].sum()
+        count = f"{right:,} right, {len(part) - right:,} wrong"
         titles[system] = f"{style.method(system).name}\n({count})"
+        for measure in measures:
+            value = aucs.get((group, system, measure), unknown)
+            lines.append({"method": measure, "metric": system, **vars(value)})
     caption = (
         f"How well a score tells a right answer from a wrong one {among_what}: mean AUC over "
         f"groups with at least {least} right and {least} wrong answers ({min(groups)} to "
@@ -331,7 +331,7 @@ def draw_right(group: str, measures: list[str], among_what: str) -> pd.DataFrame
     return stage.table(f"right_{group}", wide, f"Right against wrong {among_what}: macro-AUC.")
 
 
-draw_right("equal", list(MEASURES), "among equal answers to the same words")
+draw_right("equal", "among equal answers to the same words")
 
 # %% [markdown]
 # **What to see.** A bar whose whisker crosses the line is not shown to separate anything; a bar to
@@ -343,7 +343,7 @@ draw_right("equal", list(MEASURES), "among equal answers to the same words")
 # after the results were known, and no claim is about it.
 
 # %%
-draw_right("length", list(MEASURES)[:3], "among answers of equal length to the same words")
+draw_right("length", "among answers of equal length to the same words")
 
 # %% [markdown]
 # **What to see.** Does attention say more here than among equal answers? If it does, it can be
@@ -357,13 +357,13 @@ draw_right("length", list(MEASURES)[:3], "among answers of equal length to the s
 # dependence takes it away. So all answers to the same words are compared now.
 
 # %%
-draw_right("words", list(MEASURES)[2:], "among all answers to the same words")
+draw_right("words", "among all answers to the same words")
 
 # %% [markdown]
 # What the equal answers that were compared are about, as shares:
 
 # %%
-of = among("equal")[["method", "question"]].merge(given, on=["method", "question"])
+of = answers["equal"][["method", "question"]].merge(given, on=["method", "question"])
 subject = of["item"].str.extract(r":([^.]*)", expand=False).rename("subject")
 share = subject.groupby(of["method"]).value_counts(normalize=True).unstack(0)
 share = share.loc[share.mean(axis=1).nlargest(6).index].round(2)
