@@ -138,6 +138,19 @@ def test_floors_and_network_find_what_differs_and_nothing_else(cohort, tmp_path,
     refused("expected numbers", linear_floors.train, tmp_path, inputs, {"numbers": "x"}, 0, MACHINE)
 
 
+def _norms_count_valid_positions_alone(network: nn.Module, x: torch.Tensor, lengths: torch.Tensor):
+    """The statistics of all norms are those of the two recordings without any padding."""
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm1d)]
+    x = x[1:].repeat(2, 1, 1)
+    statistics = []
+    for length in (2500, 1250):
+        for norm in norms:
+            norm.reset_running_stats()
+        network(x[:, :, :length], lengths[[1, 1]])
+        statistics.append(torch.cat([norm.running_mean for norm in norms]))
+    torch.testing.assert_close(*statistics)
+
+
 def test_the_network_is_rebuilt_from_its_config_and_masks_the_padding():
     torch.manual_seed(0)
     network = raw_network.RawNetwork(3, [8, 8, 8, 12], 1, 0.1).eval()
@@ -148,6 +161,10 @@ def test_the_network_is_rebuilt_from_its_config_and_masks_the_padding():
     other = x.clone()
     other[1, :, 2000:] = 7.0  # far behind the end of the second recording
     torch.testing.assert_close(network(other, lengths), network(x, lengths))
-    network.layers = nn.AvgPool1d(32, ceil_mode=True)  # of ones the mean and the maximum are 1
-    ones = network.classifier(torch.ones(2, 2 * 12))
+    alone = network(x[1:, :, :1250], lengths[1:])
+    torch.testing.assert_close(network(x, lengths)[1:], alone)
+    _norms_count_valid_positions_alone(network.train(), x, lengths)
+    # of ones the mean and the maximum are 1
+    network._convolve = lambda x, _: nn.functional.avg_pool1d(x, 32, ceil_mode=True)
+    ones = network.eval().classifier(torch.ones(2, 2 * 12))
     torch.testing.assert_close(network(torch.ones(2, 12, 2500), lengths), ones)

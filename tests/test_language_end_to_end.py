@@ -162,6 +162,24 @@ def test_systems_learn_from_training_patients_alone(step, monkeypatch):
     assert [rows <= own for rows, own in zip(seen, roles, strict=True)] == [True] * 3
 
 
+def test_an_ecg_without_a_report_is_not_trained_on(step, monkeypatch):
+    """It would teach that such an ECG is to be left without words."""
+    shutil.copytree(step("cohort"), step("cohort").with_name("some_reports"))
+    table = step("cohort").with_name("some_reports") / "records.parquet"
+    given = Cohort.open(table.parent)
+    silent = set(given.rows("train")[:5].tolist() + given.rows("validation")[:1].tolist())
+    records = pd.read_parquet(table)
+    records.loc[sorted(silent), "report"] = ""
+    records.to_parquet(table)
+    seen, read = [], adapter.read_latents
+    monkeypatch.setattr(adapter, "read_latents", lambda *of: seen.append(set(of[3])) or read(*of))
+    inputs = LATENTS | {"prefix": "drawn", "cohort": "some_reports"}
+    step("warm_some", phrase_warm_up.warm_up, WARM | {"steps": 1, "least": 1}, inputs)
+    step("update_some", train_system.train, TRAIN | {"steps": 1}, inputs | ASKED)
+    train = set(given.rows("train").tolist()) - silent
+    assert seen[0] == seen[1] == train and len(seen) == 3 and not seen[2] & silent
+
+
 def test_a_loss_is_per_supervised_token_and_operations_are_those_of_all_positions(
     step, monkeypatch
 ):

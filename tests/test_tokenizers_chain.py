@@ -136,6 +136,11 @@ def test_the_encoder_starts_at_the_pca_and_learns_from_there(folders, tmp_path):
     assert torch.equal(after.autoencoder.components, floor.autoencoder.components)
     loss = pd.read_csv(folders["encoder"] / "history.csv")["loss"]
     assert loss[-5:].mean() < loss[:5].mean()
+    # the released running means start there, too; channels have vectors of another length
+    released = load(make_step("encoder", folders, tmp_path / "released", steps=1, released=True))
+    assert released.quantiser.codebooks.shape == floor.quantiser.codebooks.shape
+    channels = load(make_step("encoder", folders, tmp_path / "axis", steps=1, axis="channel"))
+    assert channels.quantiser.codebooks.shape[-1] == channels.autoencoder.positions
 
 
 def test_latents_are_cached_without_those_of_the_padding(folders):

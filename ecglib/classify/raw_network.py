@@ -15,18 +15,29 @@ KERNEL, FIRST_KERNEL = 5, 15  # samples
 STRIDES = (4, 2, 2, 2)  # of the first convolutions; the residual blocks have none
 
 
+class Norm(nn.BatchNorm1d):
+    """Batch normalisation of (B, C, T) by the valid positions (B, T) alone; zeros at the others,
+    which the next convolution reads like what lies outside. None: all positions are valid."""
+
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
+        if valid is None:
+            return super().forward(x)
+        inside = super().forward(x.mT[valid])  # (positions, C)
+        return inside.new_zeros(x.mT.shape).masked_scatter(valid[..., None], inside).mT
+
+
 class ResidualBlock(nn.Module):
     """x + Conv(ReLU(Norm(Conv(ReLU(Norm(x)))))), (B, C, T) to the same."""
 
     def __init__(self, width: int):
         super().__init__()
-        self.norm1, self.norm2 = nn.BatchNorm1d(width), nn.BatchNorm1d(width)
+        self.norm1, self.norm2 = Norm(width), Norm(width)
         self.conv1 = nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2)
         self.conv2 = nn.Conv1d(width, width, KERNEL, padding=KERNEL // 2)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        h = self.conv1(torch.relu(self.norm1(x)))
-        return x + self.conv2(torch.relu(self.norm2(h)))
+    def forward(self, x: torch.Tensor, valid: torch.Tensor | None = None) -> torch.Tensor:
+        h = self.conv1(torch.relu(self.norm1(x, valid)))
+        return x + self.conv2(torch.relu(self.norm2(h, valid)))
 
 
 class RawNetwork(nn.Module):
@@ -49,10 +60,10 @@ class RawNetwork(nn.Module):
         for width, stride in zip(widths, STRIDES, strict=True):
             kernel = FIRST_KERNEL if before == 12 else KERNEL
             layers.append(nn.Conv1d(before, width, kernel, stride, kernel // 2))
-            layers += [nn.BatchNorm1d(width), nn.ReLU()]
+            layers += [Norm(width), nn.ReLU()]
             before = width
         layers += [ResidualBlock(before) for _ in range(blocks)]
-        self.layers = nn.Sequential(*layers, nn.BatchNorm1d(before), nn.ReLU())
+        self.layers = nn.Sequential(*layers, Norm(before), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(2 * before, labels)
 
@@ -62,8 +73,23 @@ class RawNetwork(nn.Module):
 
     def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
         """x (B, 12, n), lengths (B,) samples -> logits (B, labels)."""
-        h = self.layers(x)  # (B, C, T)
+        h = self._convolve(x, lengths)  # (B, C, T)
         last = torch.div(lengths - 1, int(np.prod(STRIDES)), rounding_mode="floor")[:, None]
         valid = (torch.arange(h.shape[2], device=h.device) <= last)[:, None].to(h.dtype)
         mean = (h * valid).sum(2) / valid.sum(2)
         return self.classifier(self.dropout(torch.cat([mean, (h * valid).amax(2)], dim=1)))
+
+    def _convolve(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        """All layers; padding reaches no valid position and no statistic of a norm."""
+        if lengths.is_meta or bool((lengths >= x.shape[2]).all()):  # --dry-run has no data
+            return self.layers(x)
+        inside = torch.arange(x.shape[2], device=x.device) < lengths[:, None]
+        x, stride, valid = x * inside[:, None], 1, None
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv1d):
+                x, stride = layer(x), stride * layer.stride[0]
+                places = stride * torch.arange(x.shape[2], device=x.device)
+                valid = places < lengths[:, None]  # (B, T)
+            else:
+                x = layer(x) if isinstance(layer, nn.ReLU) else layer(x, valid)
+        return x

@@ -10,8 +10,9 @@ from ecglib.labels.label_set import PRESENT
 
 def test_rows(cohort: Cohort, at_most: int, seed: int, role: str = "test") -> np.ndarray:
     """Record numbers of whole patients of a role, drawn until `at_most` ECGs are reached; sorted.
-    A patient is taken with all recordings, because the bootstrap draws whole patients."""
-    rows = cohort.rows(role)
+    A patient is taken with all recordings that have a report, because the bootstrap draws whole
+    patients. Raises ValueError: none has a report."""
+    rows = cohort.reported(role)
     units = cohort.records["unit"].to_numpy()[rows]
     order = np.random.default_rng([seed, 41]).permutation(np.unique(units))
     chosen: list[int] = []

@@ -113,6 +113,18 @@ class Cohort:
             return np.flatnonzero(self.records["tokenizer_train"].to_numpy())
         return np.flatnonzero(self.records["split"].to_numpy() == name)
 
+    def reported(self, name: str) -> np.ndarray:
+        """Record numbers of the ECGs of one role that have a report, as language systems need.
+
+        Raises ValueError: none has.
+        """
+        rows = self.rows(name)
+        written = self.records["report"].str.strip().to_numpy()[rows] != ""
+        if not written.any():
+            text = f"{self.folder}: none of the {len(rows)} ECGs of the role {name} has a report"
+            raise ValueError(f"{text}; give the data plan a source with reports")
+        return rows[written]
+
     def signals(self, rows: np.ndarray) -> np.ndarray:
         """Read ECGs as float32 (len(rows), 12, 2500) in mV, in the order of ``rows``."""
         rows = np.asarray(rows, dtype=np.int64)

@@ -32,7 +32,12 @@ _DETAIL_COMMA = re.compile(
     r"|(?<=block),\s*(?=(?:1st|2nd|3rd|first|second|third)\b)"
 )
 _RATIO = re.compile(r"(?<=\d):(?=\d)")
-_LIST = re.compile(r"\b(?:no|without|consider|suspect|cannot rule out)\b[^.;:\n]*?\b(?:or|nor)\b")
+_DENIED = re.compile(r"\b(?:no|not|without)\b[^.;:,\n]*$")
+_OF_DENIED = re.compile(r"age\b|n?or\b|may\b|type\b")  # goes on with what is denied
+_LIST = re.compile(  # not up to the "or" of leads, as in "v1 or v2"
+    r"\b(?:no|without|consider|suspect|cannot rule out)\b"
+    rf"[^.;:\n]*?\b(?:or|nor)\b(?!\s+{LEAD}\b)"
+)
 _CLAUSE = re.compile(
     r"[.;:,\n]+|\s-{1,3}\s(?=(?:no|possible|probable|consider|only)\b(?!\s*(?:[.;:,\n]|$)))"
 )
@@ -110,6 +115,18 @@ def _only_territories(clause: str) -> bool:
     return bool(spans) and not re.search(r"\w", re.sub(r"\b(?:and|or|in|leads?)\b", "", rest))
 
 
+def _join_details(text: str) -> str:
+    """The text without the commas in front of details. A comma stays where something is denied
+    before it and another finding may follow: "no ischemia, old inferior infarct"."""
+    parts, last = [], 0
+    for comma in _DETAIL_COMMA.finditer(text):
+        denied = _DENIED.search(text, last, comma.start())
+        if not denied or _OF_DENIED.match(text, comma.end()):
+            parts += [text[last : comma.start()], " "]
+            last = comma.end()
+    return "".join([*parts, text[last:]])
+
+
 def clauses(text: str) -> list[str]:
     """Lower-case clauses of a report; leads and territories stay with their finding.
     "Sinus rhythm. T inversion, V4-6" -> ["sinus rhythm", "t inversion v4 v5 v6"]"""
@@ -118,7 +135,7 @@ def clauses(text: str) -> list[str]:
     text = spell_leads(text)
     text = _TERRITORY_COMMA.sub(" ", _LEAD_COMMA.sub(r"\1 ", text))
     text = _LIST.sub(lambda match: match.group().replace(",", " "), text)
-    text = _DETAIL_COMMA.sub(" ", text)
+    text = _join_details(text)
     parts = (" ".join(part.split()) for part in _CLAUSE.split(text))
     joined: list[str] = []
     for part in filter(None, parts):

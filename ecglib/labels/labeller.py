@@ -97,14 +97,16 @@ def _scopes(clause: str, mentions: list[_Mention]) -> tuple[list[tuple], list[tu
             for match in table[side].finditer(clause):
                 if any(low < match.end() and match.start() < high for low, high in taken):
                     continue
-                taken.append(match.span())
-                cues.append(match.span())
                 if side == "before":
                     stop = STOP.search(clause, match.end())
-                    scopes.append((match.end(), stop.start() if stop else len(clause), state))
+                    scope = match.end(), stop.start() if stop else len(clause), state
                 else:
-                    first = _joined_back(clause, stated, match.start())
-                    scopes.append((first, match.start(), state))
+                    scope = _joined_back(clause, stated, match.start()), match.start(), state
+                    if scope[0] == scope[1] and table["before"].match(clause, match.start()):
+                        continue  # "suspected LVH": nothing to look back at, so it looks ahead
+                taken.append(match.span())
+                cues.append(match.span())
+                scopes.append(scope)
     return scopes, cues
 
 

@@ -23,17 +23,15 @@ from ecglib.language.packing import Text
 from ecglib.language.prompt import Prompt
 from ecglib.language.system import open_system, prompted
 from ecglib.language.train_system import (
-    fit_system,
+    fit_texts,
     open_trainable,
     read_questions,
     start_budget,
-    text_losses,
     validation_loss,
 )
 from ecglib.language.write_texts import generate
 from ecglib.training import seeds
 from ecglib.training.device import Machine
-from ecglib.training.memory import Parts
 
 CHATML = (  # expressions, because a template loses the blanks and line breaks around its blocks
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' }}"
@@ -95,11 +93,11 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
-    rows, prompt = cohort.rows("train"), Prompt(config["patient"], instruction=True)
+    rows, prompt = cohort.reported("train"), Prompt(config["patient"], instruction=True)
     system, records = open_trainable(inputs, config, seed, machine, rows), cohort.records.iloc[rows]
     system = prompted(system, prompt, records)
     prompt.save(out)
-    order, micro = ContrastingOrder(rows, read_questions(inputs, "train"), seed), Parts.of(config)
+    order = ContrastingOrder(rows, read_questions(inputs, "train"), seed)
 
     def asked(record: pd.Series, *names: object) -> list[Text]:
         """A request about a record, and its report."""
@@ -112,25 +110,12 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
         drawn = order.rows_of(step, config["batch"])
         return {index: asked(records.iloc[index], step, index) for index in drawn}
 
-    def cost_at(step: int) -> tuple[int, int, int]:
-        """ECGs of an update, positions that the model reads, and supervised tokens."""
-        texts = texts_at(step)
-        length = sum(len(text) for of in texts.values() for text in of)
-        supervised = sum(len(text.answer) for of in texts.values() for text in of)
-        return len(texts), system.positions(list(texts)) + length, supervised
-
-    held_rows = cohort.rows("validation")[: config["validation_ecgs"]]
+    held_rows = cohort.reported("validation")[: config["validation_ecgs"]]
     about = cohort.records.iloc[held_rows]
     held = replace(system, ecgs=system.prefix.read_ecgs(inputs, held_rows))
     texts = {index: asked(about.iloc[index], "validation", index) for index in range(len(about))}
     look = partial(validation_loss, prompted(held, prompt, about), texts, machine)
-
-    def losses_at(step: int) -> list:
-        """The losses of one update, as functions for `training.loop.fit`."""
-        return text_losses(system, texts_at(step), micro.count, machine)
-
-    spent = start_budget(inputs)
-    fit_system(system, losses_at, cost_at, look, config, seed, out, "answers", spent, micro)
+    fit_texts(system, texts_at, look, config, seed, out, start_budget(inputs), machine)
 
 
 def write(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:

@@ -70,9 +70,10 @@ def _commonest(train: pd.DataFrame, by: str, text: str) -> dict[str, str]:
 def majority_reports(train: pd.DataFrame, asked: pd.DataFrame) -> list[str]:
     """For each record of `asked` the commonest training report of its site.
 
-    `train`: training records with columns site, report. `asked`: records with column site; a site
-    without training records gets the commonest report of all.
+    `train`: training records with columns site, report; those without a report are left out.
+    `asked`: records with column site; a site without training reports gets the commonest of all.
     """
+    train = train[train["report"].str.strip() != ""]
     overall, by_site = most_common(train["report"]), _commonest(train, "site", "report")
     return [by_site.get(site, overall) for site in asked["site"]]
 

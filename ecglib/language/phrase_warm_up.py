@@ -107,7 +107,7 @@ def warm_up(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
     machine.configure_torch()
     base = base_model.load(inputs["base"], machine)
     cohort = Cohort.open(inputs["cohort"])
-    rows, steps = cohort.rows("train"), config["steps"]
+    rows, steps = cohort.reported("train"), config["steps"]
     prefix = load_prefix(inputs["prefix"]).train().to(machine.device)
     ecgs, reports = prefix.read_ecgs(inputs, rows), cohort.records["report"].iloc[rows]
     phrases = common_phrases(reports, config["least"], min(config["most"], base.width))

@@ -49,9 +49,9 @@ def texts_of(
 def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: Machine) -> None:
     """Step: the model and the prefix of any system, on reports and questions together.
 
-    The batches walk through epochs, so that every training ECG is seen, in groups that answer one
-    question differently (`language.contrast`). A control has the same texts, batches and updates.
-    The loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
+    The batches walk through epochs, so that every training ECG with a report is seen, in groups
+    that answer one question differently (`language.contrast`). A control has the same texts,
+    batches and updates. The loss is L = -sum_i log P(w_i | prefix, prompt, w_<i) per answer token.
 
     Config:
         adapt: full (all weights of the base) or lora.
@@ -80,13 +80,13 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
     """
     machine.configure_torch()
     cohort = Cohort.open(inputs["cohort"])
-    rows, prompt = cohort.rows("train"), Prompt(config["patient"], config["instruction"])
+    rows, prompt = cohort.reported("train"), Prompt(config["patient"], config["instruction"])
     system, records = open_trainable(inputs, config, seed, machine, rows), cohort.records.iloc[rows]
     system = prompted(system, prompt, records)
     prompt.save(out)
     asked, size = read_questions(inputs, "train"), config["questions_per_ecg"]
     reports, questions = texts_of(system.base, prompt, records, asked)
-    order, micro = ContrastingOrder(rows, asked, seed), Parts.of(config)
+    order = ContrastingOrder(rows, asked, seed)
 
     def texts_at(step: int) -> dict[int, list[Text]]:
         """The texts of each ECG of an update."""
@@ -97,20 +97,8 @@ def train(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine: 
             texts[index] = [reports[index], *(own[i] for i in drawn)]
         return texts
 
-    def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
-        """The losses of one update, as functions for `training.loop.fit`."""
-        return text_losses(system, texts_at(step), micro.count, machine)
-
-    def cost_at(step: int) -> tuple[int, int, int]:
-        """ECGs of an update, positions that the model reads, and supervised tokens."""
-        texts = texts_at(step)
-        length = sum(len(text) for of in texts.values() for text in of)
-        supervised = sum(len(text.answer) for of in texts.values() for text in of)
-        return len(texts), system.positions(list(texts)) + length, supervised
-
     look = partial(validation_loss, *_held_out(inputs, config, system, prompt), machine)
-    spent = start_budget(inputs)
-    fit_system(system, loss_at, cost_at, look, config, seed, out, "answers", spent, micro)
+    fit_texts(system, texts_at, look, config, seed, out, start_budget(inputs), machine)
 
 
 def read_questions(inputs: dict[str, Path], part: str) -> pd.DataFrame | None:
@@ -150,7 +138,7 @@ def text_losses(
 def _held_out(inputs: dict[str, Path], config: dict, system: System, prompt: Prompt) -> tuple:
     """Some validation ECGs as a system of their own, and their texts."""
     cohort = Cohort.open(inputs["cohort"])
-    rows = cohort.rows("validation")[: config["validation_ecgs"]]
+    rows = cohort.reported("validation")[: config["validation_ecgs"]]
     records = cohort.records.iloc[rows]
     held = replace(system, ecgs=system.prefix.read_ecgs(inputs, rows))
     held, asked = prompted(held, prompt, records), read_questions(inputs, "validation")
@@ -167,6 +155,33 @@ def validation_loss(system: System, texts: dict[int, list[Text]], machine: Machi
     total = sum(float(loss()) for loss in text_losses(system, texts, -(-len(texts) // 25), machine))
     system.prefix.train()
     return total
+
+
+def fit_texts(
+    system: System,
+    texts_at: Callable[[int], dict[int, list[Text]]],
+    look: Callable[[], float],
+    config: dict,
+    seed: int,
+    out: Path,
+    spent: dict[str, float],
+    machine: Machine,
+) -> None:
+    """`fit_system` on texts; `texts_at` has those of each ECG of an update."""
+    micro = Parts.of(config)
+
+    def loss_at(step: int) -> list[Callable[[], torch.Tensor]]:
+        """The losses of one update, as functions for `training.loop.fit`."""
+        return text_losses(system, texts_at(step), micro.count, machine)
+
+    def cost_at(step: int) -> tuple[int, int, int]:
+        """ECGs of an update, positions that the model reads, and supervised tokens."""
+        texts = texts_at(step)
+        length = sum(len(text) for of in texts.values() for text in of)
+        supervised = sum(len(text.answer) for of in texts.values() for text in of)
+        return len(texts), system.positions(list(texts)) + length, supervised
+
+    fit_system(system, loss_at, cost_at, look, config, seed, out, "answers", spent, micro)
 
 
 def fit_system(

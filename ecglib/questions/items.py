@@ -102,7 +102,7 @@ def _query_answers(fact: GroupFacts, states: np.ndarray) -> np.ndarray:
     asked, others = states[:, fact.askable], states[:, ~fact.askable]
     present, unclear = asked == PRESENT, (asked == UNCERTAIN).any(axis=1)
     unanswered = (asked == NOT_ASSESSABLE).any(axis=1) | (unclear & present.any(axis=1))
-    unanswered |= ((others == PRESENT) | (others == UNCERTAIN)).any(axis=1)
+    unanswered |= (others != ABSENT).any(axis=1)
     names = [o.name for o, askable in zip(fact.options, fact.askable, strict=True) if askable]
     answers = np.full(len(states), "", dtype=object)
     patterns, pattern_of = np.unique(present, axis=0, return_inverse=True)

@@ -49,7 +49,7 @@ def train_jointly(
     Inputs:
         cohort: its role tokenizer_train.
         start (optional): an output of `fit_pca_rvq`, where an autoencoder of kind `pca` starts, and
-            an RVQ of equal size.
+            an RVQ of equal size, unless its vectors are channels.
 
     Config:
         method: vq, rvq or qinco.
@@ -107,8 +107,9 @@ def _initialise(
     if config.get("init", "kmeans") == "uniform":
         initialise_uniform(tokenizer.quantiser, generator)
         return
-    if "start" in inputs and tokenizer.method == "rvq":
-        tokenizer.quantiser.load_state_dict(load(inputs["start"]).quantiser.state_dict())
+    if "start" in inputs and tokenizer.method == "rvq" and tokenizer.axis == "time":
+        state = load(inputs["start"]).quantiser.state_dict()
+        tokenizer.quantiser.load_state_dict(state, strict=False)  # `released` counts uses, too
         return
     first = training_batches(inputs["cohort"], 4 * config["batch"], seed, "k-means").at(0)
     z = valid_latents(tokenizer, *tensors(first, device))
@@ -208,7 +209,7 @@ def _fit_latent(
             return [lambda: signal_error(x, autoencoder(x), n_valid, squared)]
         if step == alone:
             _initialise(tokenizer, inputs, config, seed, machine.device)
-        if watch and step >= alone:
+        if watch:
             watch.look(tokenizer, step)
         if every and alone < step < half and (step - alone) % every == 0:
             z = valid_latents(tokenizer, *tensors(others.at(step), machine.device))
