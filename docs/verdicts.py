@@ -125,7 +125,7 @@ def vectors() -> Line:
     run = f"{STUDY}-longer_readers"
     unread = claim(MAIN, "auc.macro.decoded_minus_vectors.qinco")
     ahead = claim(run, "longer_readers.qinco_minus_deepsl.shifted")
-    place = side(ahead, "ahead of DeepSL", "behind DeepSL", "not shown to differ from DeepSL")
+    place = side(ahead, "ahead of DeepSL", "still behind DeepSL", "not shown to differ from DeepSL")
     methods = {"qinco": "QINCo's vectors", "deepsl": "DeepSL", "deepssl": "DeepSSL"}
     longer = table("study_auc", run).query("average == 'macro'").set_index("method")["value"]
     plain, shifted = (
@@ -136,7 +136,7 @@ def vectors() -> Line:
         "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
         side(unread, f"No; after four times the updates {place}", "Yes", "Not shown"),
         f"macro-AUC: {macro(methods)}; after four times the updates (one seed) "
-        f"{plain}, with shifts {shifted}",
+        f"{plain}; if the ECGs also begin at other moments {shifted}",
         f"{run}/longer_readers.md",
     )
 
@@ -169,7 +169,8 @@ def reports() -> Line:
     gain = [gain.value, gain.low, gain.high]
     used, (here, there) = side(looks, "Yes", "No", "Not shown"), minus_memoriser()
     beats = side(gain, "better than", "worse than", "not shown to differ from")
-    methods = {"ecg_tok": "ECG-Tok", "probe_reports": "classifier of its tokens"}
+    methods = {"ecg_tok": "ECG-Tok"}
+    methods |= {"probe_reports": "classifier of its vectors, taught by the same reports"}
     methods |= {"memoriser": "copied by similar codes", "no_ecg": "no ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",
@@ -197,7 +198,7 @@ def answers() -> Line:
         words.add(word + (f"; worse than {' and '.join(behind)}" if behind else ""))
     methods = {"heartllm": "exact match: HeartLLM", "ecg_byte": "ECG-Byte"}
     beside = {"no_ecg": "no ECG", "memoriser": "copied by codes"}
-    beside |= {"decoded": "classifier of HeartLLM's tokens"}
+    beside |= {"decoded": "classifier of decoded ECGs, taught the true states"}
     exact = ("06_exact_match", "all")
     return (
         "Do the answers of HeartLLM and ECG-Byte use the ECG?",

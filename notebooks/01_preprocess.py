@@ -348,8 +348,10 @@ cohort.records.loc[cohort.rows("train")[:4], [*public[:7], "age", "sex", "device
 # If every condition were drawn at full strength, percentiles of the signal would tell nearly every
 # label, and no tokenizer could be better than another. Here each condition has a severity. Labels
 # are read off the heart by definition: first-degree AV block is a PR above 200 ms, whatever was
-# drawn. Four quantities are counted as measured. QTc is QT corrected for the heart rate (Bazett).
-# The voltage is S in V1 plus the larger R of V5 and V6, and 35 mm on paper are 3.5 mV.
+# drawn. The figure below shows four quantities as measured in the ECG: PR, QRS, QTc and a voltage.
+# QTc is QT corrected for the heart rate (Bazett). A bundle branch block, left or right, slows the
+# way to one ventricle and makes QRS wide. The voltage is S in V1 plus the larger R of V5 and V6
+# (Sokolow and Lyon); thick ventricles make it large. Its limit is 35 mm on paper, which are 3.5 mV.
 
 # %%
 values = pd.read_parquet(measured / "measurements.parquet")
@@ -427,7 +429,8 @@ if is_simulated(stage.plan):
     a, b, c, d = (letter.get(name, "-") for name in ("PR", "QRS", "QTc", "S V1 + R V5/6"))
     why = (
         f"Grey beyond it fails another condition ({b}: a wide QRS of a ventricular rhythm, of "
-        "pacing or of a delta wave is no bundle branch block) or is measured too long "
+        "pacing or of a delta wave, a slow start of QRS, is no bundle branch block) or is measured "
+        "too long "
         f"({b}, {c}). In {a} it is a long PR outside conducted sinus rhythm, or one measured too "
         f"long. A bar can reach over the limit. Orange before it is measured too small: in {d} the "
         "measurement misses an S "
@@ -453,6 +456,8 @@ for quantity, part in bins.groupby("quantity", sort=False):
         f"{quantity}: within 10 % of the limit are {near['present']:,} ECGs with the label", end=" "
     )
     print(f"and {near['absent']:,} without.")
+    if near["present"] < 0.02 * near.sum():
+        print(f"So few have it that the cohort hardly tests the limit of {quantity}.")
 
 # %% [markdown]
 # ## The split is by patient

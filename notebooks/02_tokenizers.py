@@ -276,6 +276,9 @@ assert torch.equal(fresh.encode(vectors), plain.encode(vectors))
 # square over vectors and their numbers. The last term is the commitment, with $\alpha = 0.25$. In
 # the runs the squared error is added to the absolute one, times `squared_weight` of the profile,
 # because the absolute error gives up the height of short R waves.
+#
+# In comments on shapes, B is the number of ECGs in a batch, T of positions, D of numbers in a
+# vector, C of channels and S of codebooks.
 
 # %%
 quantiser = ResidualVQ(dim, 3, 8)
@@ -305,7 +308,8 @@ print("gradient of each codebook:", [round(b.norm().item(), 4) for b in quantise
 # trained together with an RVQ, by the loss above, and then frozen. Its latents of all training ECGs
 # are *cached*, and the quantisers learn on vectors. RVQ and QINCo start from the same codebooks,
 # those of k-means, and have equal updates. The loss of a vector is its squared error over its own
-# energy plus a constant $\epsilon$, the median energy of all vectors (`floor` in the code),
+# energy plus a constant $\epsilon$, the median energy of all vectors (`floor` in the code). Here
+# $\lVert \cdot \rVert^2$ is again the sum over the D numbers of one vector:
 #
 # $$ \frac{1}{S} \sum_l \frac{\lVert z - \hat z^{(l)} \rVert^2}{\lVert z \rVert^2 + \epsilon} $$
 #
@@ -683,7 +687,7 @@ stage.figure(
     points,
     caption=f"Error of the reconstruction against bits per second, on {sample}. Large points: this "
     f"run, with 95 % intervals over {log_ratio.over}. Points of "
-    "equal bits (PCA, RVQ and QINCo) are a little aside of each other."
+    "equal bits (PCA, RVQ and QINCo) are drawn slightly apart."
     + (RATES_DRAWN if several is not None else ""),
     alt="One large point per tokenizer, axes logarithmic; error and bits per second: "
     + f"{'; '.join(at)}.",

@@ -551,7 +551,7 @@ stage.figure(
     "logarithmic; the vertical one shows 1 - AUC, reversed. Decoded ECGs are read by the network "
     "on the raw signal after two further epochs on such ECGs, vectors by an EfficientNetV2. Lines: "
     f"two floors, and the raw signal. Bars and bands: 95 % intervals over {over}. Points of equal "
-    f"bits stand side by side, around their place{shared}.",
+    f"bits are drawn slightly apart{shared}.",
     "Points with intervals, between lines of two floors and of the raw signal; the lowest point is "
     f"{NAME[scored.idxmin()]} ({scored.min():.2f}), the highest {NAME[scored.idxmax()]} "
     f"({scored.max():.2f}).",

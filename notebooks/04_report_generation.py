@@ -633,8 +633,9 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 #   "Report of site A:" and behind no prompt. *ECG-Byte* itself is the system of notebook 06.
 #   *ECG-Tok, no prompt* learns the reports of both hospitals. In `laptop` it trains all weights, as
 #   the paper's final model does; in `gpu` it has a LoRA.
-# - [two_stage](studies/two_stage.py): the opponents of ECG-Byte that have one vector per ECG, which
-#   are MERL, ViT, CLIP (*one vector*), and CLIP with ViT.
+# - [two_stage](studies/two_stage.py): the opponents of ECG-Byte that have one vector per ECG.
+#   *MERL* and *CLIP, one vector* are encoders trained on pairs of ECGs and reports. *ViT* is a
+#   transformer that reads the ECG as a picture, cut into patches. *CLIP + ViT* has both.
 # - [prefix](studies/prefix.py): ECG-Tok in the paper's form, which means one vector, no warm-up and
 #   a LoRA; much else remains ours.
 # - [final_model](studies/final_model.py): *trained at both, LoRA* learns reports alone, of both
@@ -652,12 +653,7 @@ for method in ("ecg_tok", "no_ecg", "shuffled", "retrieval"):
 # Their BERTScore, of one training seed, is of the study [word_scores](studies/word_scores.py),
 # which also asks what scores of words say about findings. *Nearest neighbour* copies the report of
 # the training ECG with the most similar mean latent. The column `empty` counts reports without a
-# word. A dash means that a number is undefined or was not computed here. The table below has the
-# numbers of the paper's Table 1. They are not comparable with ours: other ECGs, other reports,
-# larger language models, and metrics of other definitions. What the paper calls precision, recall
-# and F1 are BERTScores, as its code computes them. *Inst.* is an instruction before the ECG, with
-# an instruct model; the study [table_1](studies/table_1.py) asks what an instruction changes here,
-# and [instruct](studies/instruct.py) what a chat template changes on an instruct model.
+# word. A dash means that a number is undefined or was not computed here.
 
 # %%
 scores = stage.read_seeds("reports")
@@ -698,6 +694,14 @@ best = dict.fromkeys(metrics, "max")
 note = stage.studies_note(long)
 stage.table("table1", table1, f"Report generation: value [95 % interval over {over}].{note}", best)
 
+# %% [markdown]
+# The next table has the numbers of the paper's Table 1. They are not comparable with ours: other
+# ECGs, other reports, larger language models, and metrics of other definitions. What the paper
+# calls precision, recall and F1 are BERTScores, as its code computes them. *Inst.* is an
+# instruction before the ECG, with an instruct model; the study [table_1](studies/table_1.py) asks
+# what an instruction changes here, and [instruct](studies/instruct.py) what a chat template changes
+# on an instruct model.
+
 # %%
 from ecglib.figures.printed import ECG_TOK_TABLE_1
 
@@ -711,7 +715,8 @@ ROWS = {
     "ecg_tok_none": "Fixed prompt, no prompt: reports alone, behind four words or behind none. ",
     "ecg_tok_paper": "Paper form: one vector, no warm-up, a LoRA. ",
     "ecg_tok_lora": "Trained at both: reports of two hospitals, by a LoRA. ",
-    "ecg_tok_brief": "Few updates: 150, a LoRA of the small model. SmolLM2: the same of SmolLM2. ",
+    "ecg_tok_brief": "Few updates: a LoRA of the small model after 150 updates. On SmolLM2: one "
+    "of SmolLM2 after as many. ",
     "ecg_tok_chat": "Chat: SmolLM2, asked by its chat template. ECG-Tok on SmolLM2 is from another "
     "study; a second training of it stands beside the chat in the study instruct. ",
 }
@@ -855,13 +860,15 @@ for name in [name for name in WITHOUT if name in has]:
 if beside:
     caption = (
         "ECG-Tok minus systems without tokens: one unquantised vector of an encoder (MERL, ViT, "
-        "CLIP, one vector, CLIP + ViT) or one per patch (CLIP, TEST, Time-LLM). Paired "
+        "CLIP, one vector, CLIP + ViT) or one per patch (CLIP; TEST, aligned with prototypes of "
+        "words; Time-LLM, which writes patches of the signal as mixtures of words). Paired "
         f"difference [95 % interval over {over}]; one training of each opponent; not registered."
     )
     display(stage.table("encoders_beside", pd.DataFrame(beside), caption + stage.studies_note()))
     for measure, names in short.items():
         print(f"- {titles[measure]}: no gain of tokens is shown over", end=" ")
         print(f"{'; '.join(names) or 'none of them'}.")
+    print("- Each opponent was trained once; the study without_tokens trains two three times.")
 
 # %% [markdown]
 # ## What it means

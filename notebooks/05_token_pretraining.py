@@ -410,8 +410,9 @@ table = pd.DataFrame(
 )
 table = table.sort_values("value", ascending=False, kind="stable").reset_index(drop=True)
 caption = f"Held-out next-token loss in bits per token, worst first [95 % over {ahead.over}]."
-table = stage.table("losses", table.round(4), caption, best={"value": "min", "perplexity": "min"})
-table.round(2)
+table = table.rename(columns={"value": "bits_per_token"})
+best = {"bits_per_token": "min", "perplexity": "min"}
+stage.table("losses", table.round(4), caption, best).round(2)
 
 # %%
 behind = below["bigram"]
@@ -421,10 +422,8 @@ if behind.low > 0:
     print("The table of pairs predicts better than the language model: pretraining has not learned")
     print("as much as which code usually follows which.")
 elif behind.high < 0:
-    print(
-        "The language model predicts better than the table of pairs. Whether it draws on more than"
-    )
-    print("the last code is asked below.")
+    print("The language model predicts better than the table of pairs. Whether it uses a longer")
+    print("past is asked below.")
 else:
     print("The interval includes zero: the language model has not clearly passed the bigram.")
 stage.print_claims(only=["pretraining.bits_below_bigram"])
@@ -521,9 +520,9 @@ print("the unigram's or the bigram's, whichever falls more (one training seed, n
 # **What to see.** The first change needs no long past: tokens of the first second have hardly any
 # context. Whether a longer past helps is shown by the second change. The unigram reads no context,
 # so its fall shows how much easier the later tokens of these ECGs are. The bigram forgets all but
-# one token. HeartLLM's loss falls by more than these two losses do if it uses tokens before the
-# last one, of this beat or of earlier ones. The copy of the last beat can fall only once there is a
-# beat to copy.
+# one token. If HeartLLM's loss falls by more than both, it uses tokens from more than about a
+# second back. If it does not, it can still use the few tokens before the last one. The copy of the
+# last beat can fall only once there is a beat to copy.
 #
 # ## The forecast, drawn as a signal
 
@@ -634,10 +633,12 @@ print(
     f"- Does it predict better than the table of which code follows which? {answer.capitalize()}:"
 )
 print(f"  {behind.text(2)} bits per token against the bigram.")
+said = "yes, by its loss" if behind.high < 0 else "by its loss no better than a table of pairs"
+print(f"- Can it continue an ECG? To the next token {said}.")
+print(f"  The greedy forecast after one second: {shape}.")
 steps = second["heartllm"] - first["heartllm"], last["heartllm"] - second["heartllm"]
 print(f"- HeartLLM's loss changes by {steps[0]:+.2f} nats from the first second to 1-3.3 s, and by")
 print(f"  {steps[1]:+.2f} nats from there to the last 3.4 s, with 6.6 s of context or more.")
-print(f"- The greedy forecast after one second: {shape}.")
 print(f"- The intervals are over {ahead.over}; there are {n_patients} test patients.")
 
 # %% [markdown]

@@ -33,10 +33,10 @@
 # Previous: [06_instruction_tuning](06_instruction_tuning.py). Next:
 # [08_alignment](08_alignment.py).
 #
-# HeartLLM trains the language model on ECG tokens before it is tuned on reports and questions. Here
-# the small model knows the words of the training texts already (notebook 04). Notebook
-# [05_token_pretraining](05_token_pretraining.py) shows that training. An *ablation* leaves one part
-# of a method out and keeps everything else. This notebook leaves out token pretraining.
+# HeartLLM trains the language model on ECG tokens (notebook
+# [05_token_pretraining](05_token_pretraining.py)) before it is tuned on reports and questions. Here
+# the small model already knows the words of the training texts (notebook 04). An *ablation* leaves
+# one part of a method out and keeps everything else. This notebook leaves out token pretraining.
 
 # %% tags=["plumbing"]
 import numpy as np

@@ -424,7 +424,8 @@ for study, saved in WROTE.items():
 rouge = written.loc[written["item"] == "rouge_l", [*report_of, "score"]]
 of_run = report_faults.by_report(written[written["seed"] == seed])
 by_report = of_run.merge(rouge, on=report_of)
-order = ["majority", "retrieval", "decoded", "no_ecg", "shuffled", "ecg_byte", "heartllm"]
+order = ["majority", "retrieval", "memoriser", "summary", "median_beat", "decoded"]
+order += ["probe_reports", "probe", "no_ecg", "shuffled", "ecg_byte", "heartllm"]
 order += ["ecg_tok", *FURTHER, "reference", "template"]
 known = set(by_report["method"].unique())
 order = [name for name in order if name in known]
@@ -562,7 +563,7 @@ reached = wide_tables.with_seeds(by_seeds, reached, "method").set_index("method"
 
 # %%
 of_start = round(tokens["bpe"] * seconds / 10)  # of an ECG of 10 s
-reads = {"ecg_tok": vectors, "no_ecg": vectors, "ecg_byte": of_start}
+reads = {"ecg_tok": vectors, "no_ecg": f"0 (learned: {vectors})", "ecg_byte": of_start}
 reads |= dict.fromkeys(["heartllm", "test", "time_llm", "clip"], round(tokens["fsq"]))
 reads |= dict.fromkeys(["merl", "vit", "clip_two_stage", "clip_vit"], 1)
 
@@ -692,9 +693,14 @@ def from_studies(**named: list[str]) -> None:
             outcome = row["outcome"].replace("no margin", "reported, not judged")
             lines.append(f"- {row['statement']} {value}: {outcome} (`{study}`).")
     text = "\n".join(lines) or "No study stands beside this run."
-    head = "**From the studies.** Each study trained its systems once, `without_tokens` three "
-    head += "times. Where it compares them with a system of the run, it read the training that the "
-    head += "run had when the study was made."
+    head = "**From the studies.** Each study trained its systems once"
+    head += ", `without_tokens` three times. " if "without_tokens" in named else ". "
+    head += "Where it compares them with a system of the run, it read the training that the run "
+    head += (
+        "had when the study was made. Verdicts are by intervals over patients. Two trainings of "
+    )
+    head += "one recipe differ, too, so a small difference of single trainings may be chance "
+    head += "whatever its verdict (`docs/evidence.md` says by how much)."
     display(Markdown(f"{head}\n\n{text}"))
 
 
@@ -783,13 +789,15 @@ qrs = f"{', '.join(qrs)} ms; the margin is 10 ms" if qrs else "not measured besi
 read = stage.join_study("readers", "labels", labels[labels["method"] == "qinco"])
 read = read[read["seed"] == seed]
 called = {"qinco": "QINCo (notebook 03)", "bpe": "byte pairs (study `readers`, another training)"}
-in_vectors = []
+in_vectors = {}
 for name in called:
     part = read[read["method"] == name]
     if len(part):
-        value = auc.auc(part, "macro", seed=seed, resamples=500).text()
-        in_vectors.append(f"{called[name]} {value}")
-in_vectors = ", ".join(in_vectors)
+        in_vectors[name] = auc.auc(part, "macro", seed=seed, resamples=500)
+agrees = ""
+if len(in_vectors) == 2 and in_vectors["bpe"].low > in_vectors["qinco"].high:
+    agrees = " So in the vectors the statement does not come out."
+in_vectors = ", ".join(f"{called[name]} {value.text()}" for name, value in in_vectors.items())
 has_both = set(called) <= set(read["method"])
 lengths = " A position has 64 ms in byte pairs, 128 ms in QINCo." if has_both else ""
 written_by = {"ecg_tok": reports, "ecg_byte": answered}
@@ -808,7 +816,7 @@ display(
         'byte-level embeddings", which it infers from reports. Here, macro-F1 of the findings in '
         f"reports: ECG-Tok {macro['ecg_tok']}, ECG-Byte {macro['ecg_byte']}, which reads "
         f"{seconds:g} s of an ECG. Macro-AUC of the paper's reader of vectors, one training seed: "
-        f"{in_vectors}.{lengths}\n"
+        f"{in_vectors}.{lengths}{agrees}\n"
         "- that a few tokens per ECG reduce the time of training and inference. Here a language "
         f"model reads {vectors} vectors in ECG-Tok and {of_start} byte pairs in ECG-Byte. Training "
         f"with ECGs takes {tflop['ecg_tok']:g} TFLOP (the warm-up included) and "
@@ -829,14 +837,17 @@ display(
 # compares findings with the labels of the waveform. The paper's columns "Precision", "Recall" and
 # "F1" are most likely BERTScore, because the released code computes BERTScore under such names.
 #
-# **What is missing.** The final model on MIMIC-IV-ECG and the hospital's data; the study
-# [final_model](studies/final_model.py) has it on two simulated hospitals. The study
+# **What is missing.** The final model on MIMIC-IV-ECG and the hospital's data; and no cardiologist
+# has read a report. The paper asks for that too.
+#
+# **What studies add.** The study [final_model](studies/final_model.py) has the final model on two
+# simulated hospitals. The study
 # [table_1](studies/table_1.py) trains both systems without an instruction. The paper's rows
 # *inst.* have an instruct model and a chat template. The study [instruct](studies/instruct.py) asks
 # ECG-Tok on SmolLM2 directly and by chat; that the chat costs anything is not shown, since two
 # trainings of the direct form differ by more. [instruct_byte](studies/instruct_byte.py) asks
 # ECG-Byte by the same chat. After 150 updates it does not use the ECG yet, so its row says nothing
-# about the chat. No cardiologist has read a report; the paper asks for that too.
+# about the chat.
 #
 # ## HeartLLM: can an ECG be part of the vocabulary?
 #
@@ -860,7 +871,8 @@ codes = ("tokens", f"{tokens['fsq']:.0f} per ECG", "data")
 each = f"{words['fsq']:,} codes"
 leads = [signal, ("encoder of each lead", "", "trained"), ("FSQ", each, "trained")]
 forecast = [codes, ("embeddings of codes", "", "trained"), language_model("heartllm_pretrained")]
-tune = [("tokens, with patient and question", "", "data"), ("embeddings of codes", "", "trained")]
+tune = [("tokens, patient and question", "", "data")]
+tune += [("embeddings of codes and words", "", "trained")]
 tune += [language_model("heartllm"), ("report or answer", "", "data")]
 boxes = {"1  Tokenizer": [*leads, ("decoder", "", "trained"), signal]}
 boxes |= {"2  Next token": [*forecast, ("next token", "", "data")], "3  Instructions": tune}
@@ -922,7 +934,9 @@ from_studies(
 # ECG-QA, so the exact match is not comparable with the paper's. The study
 # [ecg_qa](studies/ecg_qa.py) asks those of ECG-QA and has the comparable claims.
 #
-# **What is missing.** The paper's data sets, and doctors who judge its answers. The study
+# **What is missing.** The paper's data sets, and doctors who judge its answers.
+#
+# **What studies add.** The study
 # [noisy_answers](studies/noisy_answers.py) adds noise to the ECGs that it is asked about: at 12 dB
 # no loss of exact match is shown, and at 0 dB it loses answers. The study
 # [zero_shot](studies/zero_shot.py) has HeartLLM at a hospital that it has never seen, and with two
@@ -1016,7 +1030,9 @@ from_studies(
 # of its trainings may differ.
 #
 # **What is missing.** Five texts per ECG, as in the released code; pieces of more than two seconds;
-# the paper's data sets; and answers on ECG-QA. Its attention to words is in the studies
+# the paper's data sets; and answers on ECG-QA.
+#
+# **What studies add.** Its attention to words is in the studies
 # [answer_words](studies/answer_words.py) and [written_words](studies/written_words.py). The study
 # [merges](studies/merges.py) varies the number of merges: in `synthetic-laptop` 3,500 of
 # them are not shown to give more exact answers than 350, and a table of pairs predicts unseen ECGs

@@ -71,7 +71,7 @@ VERDICTS = [  # claim, value, low, high, whether comparable; what is reported
     (OWN | {"margin": 0.5}, 0.3, 0.2, 0.4, False, "fails"),
     (OWN | {"margin": 0.5}, -0.3, -0.4, -0.2, False, "fails; the opposite is shown"),
     (LEAST, 0.12, 0.11, 0.16, False, "fails"),
-    (LEAST, 0.15, 0.11, 0.16, False, "holds (value at least 0.15, interval above 0.10)"),
+    (LEAST, 0.15, 0.11, 0.16, False, "holds (value at least 0.15, interval above 0.1)"),
 ]
 BAD = {
     "expected direction above or below or within, got 'up'": {"direction": "up"},

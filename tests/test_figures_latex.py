@@ -168,6 +168,9 @@ def test_pages_show_tables_in_words():
     shown_as = frame.round(1).head(2)._repr_html_()
     assert all(word in shown_as for word in ("RVQ, 1 codebook", "MAE (µV)", "Mine", "1.2"))
     assert "rvq_one" not in shown_as and list(frame["method"]) == ["rvq_one", "mine"]
+    assert "<caption>" not in shown_as
+    frame.caption = "Error & bits."
+    assert "<caption>Error &amp; bits.</caption>" in frame.round(1).head(1)._repr_html_()
     by_name = frame.set_index("method")
     assert by_name.at["mine", "mae_uv"] == 2.0 and "RVQ, 1 codebook" in by_name._repr_html_()
     wide = frame.pivot_table(index="method", columns=["mae_uv"], aggfunc="size")

@@ -151,7 +151,7 @@ def outcome(claim: dict, verdict: str, low: float, high: float) -> str:
     where it was claimed to be within. One with `least` that holds has both of its conditions."""
     margin = claim["margin"] or 0.0
     if verdict == "holds" and LEAST in claim:
-        return f"holds (value at least {claim[LEAST]:.2f}, interval above {margin:.2f})"
+        return f"holds (value at least {claim[LEAST]:g}, interval above {margin:g})"
     opposite = {
         "above": high < min(0.0, margin - claim["tolerance"]),
         "within": low > margin or high < -margin,

@@ -23,13 +23,16 @@ def diagram(table: pd.DataFrame) -> Figure:
         upper.plot([0, 1], [0, 1], **perfect, zorder=1)
         for name, part in table.groupby("method", sort=False):
             look = style.method(name)
-            points = {"color": look.colour, "marker": look.marker, "fillstyle": "none"}
-            points |= {"ms": 4, "ls": look.linestyle, "lw": 1, "elinewidth": 0.8}
+            points = {"marker": look.marker, "fillstyle": "none"}
+            points |= {"ms": 4, "elinewidth": 0.8}
+            line = {"color": look.colour, "ls": look.linestyle, "lw": 1}
+            line["zorder"] = 2.5 if look.linestyle == "-" else 3  # a broken line is seen on a whole
             reach = style.interval(part)
-            upper.errorbar(part["predicted"], part["value"], reach, label=look.name, **points)
+            upper.errorbar(
+                part["predicted"], part["value"], reach, label=look.name, **points | line
+            )
             edges = np.r_[part["lower"], part["upper"].iloc[-1:]]
-            outline = {"color": look.colour, "ls": look.linestyle, "lw": 1}
-            lower.stairs(part["cells"], edges, baseline=None, **outline)
+            lower.stairs(part["cells"], edges, baseline=None, **line)
         upper.set(xlim=(0, 1), ylim=(-0.02, 1.02), ylabel="Observed share of positives")
         lower.set(xlabel="Predicted probability", ylabel="Pairs", yscale="log")
         lower.yaxis.set_major_locator(LogLocator(numticks=9))  # each power of ten

@@ -3,7 +3,9 @@
 import math
 import re
 from functools import cache
+from html import escape
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +24,7 @@ INTERVAL = ["value", "low", "high"]
 NAMED = ("method", "metric", "measure")  # columns of keys that a reader sees as names
 VARIANTS = Path(__file__).with_name("variants.csv")
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e[-+]\d+)?")
+HEAD = '<table border="1" class="dataframe">'  # as pandas begins a table
 CEILINGS = ("reference", "template")  # methods that no other competes with
 
 
@@ -58,7 +61,11 @@ def markdown(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -
 
 
 class InWords(pd.DataFrame):
-    """A table that a page shows as `markdown` has it; its values and labels stay as they are."""
+    """A table that a page shows as `markdown` has it, with its caption; values and labels stay as
+    they are, and a part of the table keeps the caption."""
+
+    _metadata: ClassVar[list[str]] = ["caption"]  # which pandas hands on to parts and copies
+    caption = ""
 
     @property
     def _constructor(self) -> type:
@@ -70,7 +77,10 @@ class InWords(pd.DataFrame):
             frame = pd.DataFrame(_in_words(frame)).set_axis(_heads(frame), axis=1)
         if frame.index.name in NAMED:
             frame = frame.rename(index=word).rename_axis(label(frame.index.name))
-        return frame._repr_html_()
+        shown = frame._repr_html_()
+        if self.caption and shown:
+            shown = shown.replace(HEAD, f"{HEAD}\n  <caption>{escape(self.caption)}</caption>", 1)
+        return shown
 
 
 def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:

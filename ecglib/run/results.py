@@ -228,14 +228,17 @@ class Results:
     def table(
         self, name: str, frame: pd.DataFrame, caption: str = "", best: dict | None = None
     ) -> pd.DataFrame:
-        """Write tables/NN_<name>.csv, .md and .tex; returns the frame, which a page shows in words.
+        """Write tables/NN_<name>.csv, .md and .tex; returns the frame, which a page shows in words
+        and with its caption.
 
         `best`: columns whose best value is set in bold, {column: "max" or "min"}.
         """
         for suffix, render in tables.FORMATS.items():
             path = self._report(f"tables/{self.number}_{name}{suffix}")
             path.write_text(render(frame, caption, best), encoding="utf-8")
-        return tables.InWords(frame)
+        shown = tables.InWords(frame)
+        shown.caption = caption
+        return shown
 
     def write(self, name: str, content: pd.DataFrame | str) -> Path:
         """Write a frame as CSV, or text as it is, to reports/<run>/<name> (cards/model.md)."""

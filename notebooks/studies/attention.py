@@ -387,7 +387,7 @@ for system in SYSTEMS:
     caption = (
         f"{name}: share of answers whose first word piece changes when so many ECG tokens are "
         f"hidden, in four orders. {extent(system)}{n_ecgs} test ECGs of {n_patients} patients, the "
-        "questions about waves together. Points of one size are moved a little aside. Bars: 95 % "
+        "questions about waves together. Points of one size are drawn slightly apart. Bars: 95 % "
         "intervals over patients; one training seed."
     )
     figure = size_curves.curves(lines, "deleted", "Hidden tokens", label)

@@ -251,7 +251,7 @@ stage.figure(
     "numbers go into a logistic regression. The "
     "networks have equal updates, of which the epoch with the lowest validation loss is kept; "
     f"{n_seeds} training seeds. Bars: 95 % intervals over seeds and patients. The "
-    "vertical axis is logarithmic in 1 - AUC. Points of one size are moved a little aside.",
+    "vertical axis is logarithmic in 1 - AUC. Points of one size are drawn slightly apart.",
     "Four rising curves over three numbers of labelled ECGs, one per method.",
 )
 

@@ -232,7 +232,7 @@ caption = (
     f"test ECGs of {n_patients} patients, with the warm-up on phrases, without it, and in the "
     "paper's form (one vector, no warm-up, a LoRA). "
     "Line across: the report of the nearest neighbour. The reference read back has "
-    f"{macro.loc['reference', 'value']:.2f}. Points of one size are moved a little aside. Bars, "
+    f"{macro.loc['reference', 'value']:.2f}. Points of one size are drawn slightly apart. Bars, "
     "and the band of the line: 95 % intervals over patients; one training seed. ECG-Tok, too, was "
     "trained here, so its point differs a little from notebook 04."
 )
