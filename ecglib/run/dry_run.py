@@ -67,16 +67,30 @@ def print_costs(run: "Run") -> None:
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
     stage = studies.STAGE if name else ""
+    listed = arms.parts(run.profile)
     table = estimate(run.profile, number, stage)
-    again = twice(arms.parts(run.profile), stage)
+    times = run.profile.get(studies.STAGE, {}).get(
+        "times", 1
+    )  # the updates of the run, if a number
+    if isinstance(times, int):
+        table[["steps", "passes", "hours"]] *= times
+    again, of_run = twice(listed, stage), as_in_run(listed) if name else {}
     if name:
         title = f"study {name}, {title}: the systems that it lists"
     of_data = f"data plan {run.data_name}, at most {number:,} ECGs, {TRAIN:.0%} of them to train"
     hours = f"hours in all: {table['hours'].sum():.1f}"
     print(f"{title}; {of_data}", table.to_string(formatters=FORMATS, na_rep="-"), hours, sep="\n")
     if again:
-        pairs = ", ".join(f"{name} ({of})" for name, of in again.items())
-        print(f"trained once, under the name in brackets: {pairs}")
+        print(f"trained once, under the name in brackets: {_pairs(again)}")
+    if of_run:
+        text = (
+            "taken from the run, in brackets, where the notebook changes neither data nor updates"
+        )
+        print(f"{text}: {_pairs(of_run)}")
+
+
+def _pairs(names: dict[str, str]) -> str:
+    return ", ".join(f"{name} ({of})" for name, of in names.items())
 
 
 def ecgs(run: "Run") -> int:
@@ -104,7 +118,7 @@ def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
     rows: dict = {}
     if not stage:
         rows["cohort"] = (0, 0, 0, nan, store / max(1, ecgs // 256), store, 0.0)
-    again = twice(listed)
+    again = twice(listed, stage)
     trained = {name: part for name, part in listed.items() if trains(part) and name not in again}
     for name, part in listed.items():
         if name.startswith("base_") and name not in trained and not stage:
@@ -127,16 +141,35 @@ def estimate(profile: dict, ecgs: int = 0, stage: str = "") -> pd.DataFrame:
 
 
 def twice(listed: dict[str, Part], stage: str = "") -> dict[str, str]:
-    """The trained parts of a stage, or of all, that are the same as an earlier one, which a run
-    takes in their place: name -> name of that one. Equal are function, config, seed and inputs."""
+    """The trained parts of a stage, or of all, that are the same as an earlier one there, which a
+    run takes in their place: name -> name of that one."""
+    of_stage = {name for name, part in listed.items() if stage in ("", part.stage)}
+    first = _first(listed, of_stage)
+    doubled = (name for name in listed if name in of_stage and first[name] != name)
+    return {name: first[name] for name in doubled if trains(listed[name])}
+
+
+def as_in_run(listed: dict[str, Part]) -> dict[str, str]:
+    """The trained parts of a study that have the settings of a part of its run."""
+    first, known = _first(listed, set(listed)), twice(listed, studies.STAGE)
+    return {
+        name: first[name]
+        for name, part in listed.items()
+        if part.stage == studies.STAGE and trains(part) and name not in known
+        if listed[first[name]].stage != studies.STAGE
+    }
+
+
+def _first(listed: dict[str, Part], among: set[str]) -> dict[str, str]:
+    """For each part the first one that it is the same as, of those `among` which equal ones are
+    looked for. Equal are function, config, seed and inputs."""
     first: dict[str, str] = {}
     known: dict[str, str] = {}
     for name, part in listed.items():
         inputs = {label: first.get(of, of) for label, of in part.inputs.items()}
         identity = repr((part.fn, sorted(arms.config(part).items()), part.seed, inputs))
-        first[name] = known.setdefault(identity, name)
-    of_stage = {name for name, part in listed.items() if stage in ("", part.stage) and trains(part)}
-    return {name: of for name, of in first.items() if name != of and name in of_stage}
+        first[name] = known.setdefault(identity, name) if name in among else name
+    return first
 
 
 def trains(part: Part) -> bool:
