@@ -17,7 +17,9 @@ import ecglib
 from ecglib.cohorts.build import example
 from ecglib.own_ecg import apply_models, html_page, load_models
 from ecglib.own_ecg.read_file import read_file
+from ecglib.run import read_command
 from ecglib.run.__main__ import main
+from ecglib.run.errors import RunError
 from ecglib.signals.leads import LEADS
 from ecglib.signals.resample import to_rate
 
@@ -104,7 +106,7 @@ def test_the_rate_of_rounded_times_is_that_of_the_recording(tmp_path, signal, ra
     part = to_rate(signal, RATE, rate)
     table = pd.DataFrame(part.T.round(4), columns=list(LEADS))
     table.insert(0, "time (s)", (np.arange(len(table)) / rate).round(4))
-    table.to_csv(tmp_path / "a.csv", index=False)
+    table.rename(columns={"time (s)": "t (s)"}).to_csv(tmp_path / "a.csv", index=False)
     table.to_csv(tmp_path / "b.csv", index=False, sep=";", decimal=",")
     for name in ("a.csv", "b.csv"):
         recording = read_file(tmp_path / name, unit="mV", age=300, sex="F")
@@ -140,6 +142,7 @@ def test_what_is_not_said_is_asked_for_and_nonsense_is_refused(tmp_path, signal)
     np.savetxt(tmp_path / "bare.csv", signal.T, delimiter=",")
     (tmp_path / "a.dcm").write_text("no DICOM")
     (tmp_path / "words.csv").write_text("I,II\n1,x\n")
+    (tmp_path / "empty.csv").write_text("I,II\n")
     for name, given, message in (
         ("b.npy", {}, "does not exist; give the path"),
         ("a.xml", {}, "is not read, for want of a well-kept Python reader; export"),
@@ -158,7 +161,9 @@ def test_what_is_not_said_is_asked_for_and_nonsense_is_refused(tmp_path, signal)
         ("a.npy", whole | {"unit": "inch"}, "expected the unit mV, uV or V, got 'inch'"),
         ("a.npy", whole | {"rate": 5000.0}, "expected 100 to 1000 Hz, a round number, got 5000"),
         ("a.npy", whole | {"rate": 1000.0}, "expected 3 seconds to 60 minutes of ECG, got 2.5 s"),
-        ("words.csv", {"rate": RATE}, "expected numbers in the column 'II', got words"),
+        ("words.csv", {"rate": RATE}, "expected numbers in the column 'II', got words; part"),
+        ("empty.csv", {"rate": RATE}, "empty.csv has no row of numbers"),
+        (".", whole, "is a folder; give the path of a recording"),
         ("longer.csv", whole, "its rows have more values than its first row has names"),
         ("bare.csv", whole, "its first row has numbers; write the names of the leads"),
         (
@@ -184,8 +189,22 @@ def test_other_rates_and_lengths_fit_into_ten_seconds(tmp_path, signal, rate, se
     cohort, n_valid, scores, _ = apply_models.as_cohort(recording, tmp_path / "c", start, "A")
     assert n_valid == min(seconds, 10) * RATE and 0 <= scores.record <= 1
     assert cohort.signals([0]).shape == (1, 12, 2500)
-    with pytest.raises(ValueError, match=r"the recording cannot be used: too short \("):
-        apply_models.as_cohort(recording, tmp_path / "d", seconds - 0.5, "A")
+    for wrong in (seconds - 0.5, -1.0, float("nan")):
+        with pytest.raises(ValueError, match=f"start of 0 to {seconds - 3} s, got {wrong:g}: the"):
+            apply_models.as_cohort(recording, tmp_path / "d", wrong, "A")
+    with pytest.raises(ValueError, match=r"c exists; give a new folder"):
+        apply_models.as_cohort(recording, tmp_path / "c", 0.0, "A")
+
+
+def test_the_command_refuses_what_it_would_only_find_out_later(tmp_path, signal):
+    file = str(write_wfdb(tmp_path, signal, RATE, list(LEADS)))
+    for words, message in (
+        (["--out", file], "--out .* is a file; name a folder"),
+        (["--age", "500"], "--age 500: expected 0 to 120 years"),
+        (["--start", "-5", "--out", str(tmp_path / "out")], "start of 0 to 7 s, got -5"),
+    ):
+        with pytest.raises(RunError, match=message):
+            read_command.main([file, *words])
 
 
 @pytest.mark.slow
@@ -236,6 +255,16 @@ def test_published_models_open_by_name_and_write_what_is_committed():
     for name in ("decoded_qinco", "raw"):
         chances = ecglib.load(name).probabilities(torch.stack(signals))
         assert chances.shape == (10, len(chances.columns)) and chances.to_numpy().max() <= 1
-    refused("of the patient, got 'weigth'", reader.report, signals[0], weigth=80)
+    write, one = reader.report, signals[0]
+    refused("of the patient, got 'weigth'", write, one, weigth=80)
+    refused("expected the sex F or M, got 'female'", write, one, sex="female")
+    refused("expected a number of the age, got '63'", write, one, age="63")
+    refused("expected a site of A, B, got 'Z'", write, one, site="Z")
+    refused("expected one ECG, got 2", write, torch.stack(signals[:2]))
+    refused("a tensor of float32, got one of torch.float64; convert", write, one.double())
+    refused("a tensor of float32, got a ndarray", write, one.numpy())
+    refused("the leads span .*, where a heart gives 20 mV at most", write, 1000 * one)
+    byte = ecglib.load("ecg_byte")
+    refused("at most 2500 samples .* got 5000; resample", byte.report, one.repeat(1, 2))
     refused("expected a model of vq, rvq, .* got 'other'", ecglib.load, "other")
     raises(AttributeError, "no attribute 'lod'", lambda: ecglib.lod)

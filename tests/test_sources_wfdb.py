@@ -175,9 +175,9 @@ def test_comments_of_headers_and_lengths(folder, tmp_path, table):
 
 def test_a_folder_with_a_table(folder, tmp_path):
     (folder / "broken.hea").unlink()
-    ages, sexes = ["63", "", "40.5", "1", "2", "3"], ["Female", "m", "", "?", "M", "f"]
+    ages, sexes = ["63", "", "40.5", "1", "2", "3"], ["Female", "m", "", "", "M", "f"]
     known = {"patient_id": ["p", "p", "q", "q", "r", "s"], "age": ages, "sex": sexes}
-    write_labels(folder, IDS, report=["LBBB. ", "", *"abcd"], site="S", **known)
+    write_labels(folder, IDS, report=["LBBB. ", "", *"abcd"], site="S", gender="f", **known)
     cohort = build_cohort(tmp_path / "out", folder, source="wfdb", label_table="labels.csv")
     records = cohort.records
     assert records["patient_id"].tolist() == known["patient_id"] and set(records["site"]) == {"S"}
@@ -187,13 +187,19 @@ def test_a_folder_with_a_table(folder, tmp_path):
     assert records["report_source"].tolist()[:2] == ["table", ""]
     assert (cohort.labels == [label == Label.LBBB for label in Label]).all()
     assert cohort.manifest["notes"][1].startswith("0 rows of labels.csv belong to no listed")
-    assert cohort.manifest["notes"][2] == "the labels are those of labels.csv"
+    assert cohort.manifest["notes"][2:4] == [
+        "columns of labels.csv that nothing reads: gender",
+        "the labels are those of labels.csv",
+    ]
 
 
 def test_a_bad_or_missing_table_gives_one_sentence(folder, tmp_path):
     for columns, message in [
         ({"patient_id": ["p", "", *"abcde"]}, r"expected a patient_id for the ECG 'g0"),
         ({"age": ["old", *"123456"]}, r"labels\.csv: expected an age in years, got 'old'"),
+        ({"age": ["300", *"123456"]}, r"ECG '.*': expected an age of 0 to 120 years, got 300"),
+        ({"sex": ["0", *"FMFMFM"]}, r"expected one of m, male, f, female as the sex, got 0"),
+        ({"label_06": None}, r"lacks 1 columns of labels, the first being label_06; add them"),
         ({"ecg_id": ["broken"] * 7}, r"labels\.csv, line 3: this ecg_id occurs twice"),
         ({"ecg_id": ["x", "broken", *IDS[1:]]}, r"labels\.csv lacks 1 of 7 ECGs of the cohort"),
         ({"ecg_id": None}, r"labels\.csv lacks the columns ecg_id"),
@@ -203,6 +209,10 @@ def test_a_bad_or_missing_table_gives_one_sentence(folder, tmp_path):
         change(folder / "labels.csv", **columns)
         config = {"source": "wfdb", "label_table": "labels.csv"}
         refused(message, build_cohort, tmp_path / "out", folder, **config)
+    for rate in ("records100", "records500"):
+        (folder / rate).mkdir()
+    refused("the same ECGs at two rates", wfdb_records.records, folder)
+    (folder / "records100").rmdir()
     (folder / "labels.csv").unlink()
     records = wfdb_records.records
     missing(r"labels\.csv is missing; correct `label_table`", records, folder, "labels.csv")

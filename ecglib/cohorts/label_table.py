@@ -31,8 +31,11 @@ def relabel(records: list[dict], path: Path) -> list[dict]:
         ValueError: an empty or cut file, a missing column, a repeated ecg_id, a value that is no
             state, or an ECG without a row; its labels are not guessed.
     """
-    remedy, columns = "the data plan names it as `label_table`", ("ecg_id", *COLUMNS)
-    frame = read_csv(path, remedy, columns, "ecg_id", dtype=str, keep_default_na=False)
+    remedy = "the data plan names it as `label_table`"
+    frame = read_csv(path, remedy, ("ecg_id",), "ecg_id", dtype=str, keep_default_na=False)
+    if absent := [name for name in COLUMNS if name not in frame]:
+        text = f"{path} lacks {len(absent)} columns of labels, the first being {absent[0]}"
+        raise ValueError(f"{text}; add them, with -1 where a label is not known")
     values = frame[list(COLUMNS)].to_numpy(dtype=str)
     if odd := sorted(set(np.unique(values).tolist()) - set(STATES)):
         raise ValueError(f"{path} holds the label {odd[0]!r}; states are {', '.join(STATES)}")

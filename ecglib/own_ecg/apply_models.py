@@ -108,6 +108,12 @@ def as_cohort(
 ) -> tuple[Cohort, int, quality.Scores, tuple[str, ...]]:
     """The ten seconds behind `start` as a cohort of one ECG, its valid samples, and its quality.
     Raises ValueError: they cannot be used."""
+    latest = recording.seconds - LEAST_SECONDS
+    if not 0 <= start <= latest:
+        text = f"expected a start of 0 to {latest:g} s, got {start:g}"
+        raise ValueError(f"{text}: the recording has {recording.seconds:g} s; correct --start")
+    if folder.exists():
+        raise ValueError(f"{folder} exists; give a new folder")
     first = round(start * recording.rate)
     signal = recording.signal[:, first : first + round(SECONDS * recording.rate)]
     if fault := problem(signal, recording.rate, LEAST_SECONDS):

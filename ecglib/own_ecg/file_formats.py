@@ -59,15 +59,14 @@ def _wfdb(file: Path) -> Channels:
     except UNREADABLE as error:
         raise ValueError(f"{header}: not a readable WFDB record ({first_line(error)})") from error
     comments = wfdb_records.header_comments(header.parent, header.stem)
-    age = comments.get("age", "")
-    about = {"age": float(age) if age.isdigit() else np.nan, "sex": parse_sex(comments.get("sex"))}
+    about = {"age": wfdb_records.noted_age(comments), "sex": parse_sex(comments.get("sex"))}
     return Channels(values, record.sig_name, float(record.fs), "mv", **about)
 
 
 def _csv(file: Path) -> Channels:
     """A table with a column per lead, named as the lead, perhaps with a unit: "V1 (mV)"; and
-    perhaps a column of times, "time (s)" or "time (ms)", from which the rate is taken. Columns are
-    parted by commas, or by semicolons with decimal commas."""
+    perhaps a column of times, "time (s)", "t (s)" or "time (ms)", from which the rate is taken.
+    Columns are parted by commas, or by semicolons with decimal commas."""
     try:
         with file.open(encoding="utf-8-sig") as stream:
             is_german = ";" in stream.readline()
@@ -78,13 +77,16 @@ def _csv(file: Path) -> Channels:
     if not isinstance(table.index, pd.RangeIndex):
         raise ValueError(f"{file}: its rows have more values than its first row has names")
     table.columns = [str(name).strip() for name in table.columns]
+    if table.empty:
+        raise ValueError(f"{file} has no row of numbers")
     words = [name for name in table if not pd.api.types.is_numeric_dtype(table[name])]
     if words:
-        raise ValueError(f"{file}: expected numbers in the column {words[0]!r}, got words")
+        text = f"{file}: expected numbers in the column {words[0]!r}, got words"
+        raise ValueError(f"{text}; part columns by commas, or by semicolons with decimal commas")
     if all(re.fullmatch(r"[-+.\deE]+", name) for name in table):
         raise ValueError(f"{file}: its first row has numbers; write the names of the leads there")
     rate = 0.0
-    if times := [name for name in table if name.lower().startswith("time")]:
+    if times := [name for name in table if re.match(r"time|t\s*[(\[]", name.lower())]:
         rate = _rate_of(file, times[0], table.pop(times[0]).to_numpy(dtype=float))
     names = [re.sub(r"\.\d+$", "", name) for name in table]  # pandas numbers repeated names
     units = {match[1] for name in names if (match := re.search(r"[(\[]\s*(\w+)\s*[)\]]$", name))}

@@ -8,6 +8,7 @@ from simulated ECGs. They are not for clinical use.
 import json
 import math
 from dataclasses import replace
+from numbers import Real
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +35,8 @@ NAMES = (*TOKENIZERS, *READERS, *NETWORKS)
 PACKAGED = Path(__file__).parents[1] / "published"
 COMMITTED = Path(__file__).parents[2] / "reports" / "synthetic-laptop" / "models"
 BASE, LONGEST = "base_small", 64  # language model; tokens of a text
+SITES = ("A", "B")  # simulated hospitals, in whose words the systems report
+LARGEST = 20.0  # mV from the lowest to the highest sample, the median of the leads
 PATIENT = {"age": math.nan, "sex": "", "height": math.nan, "weight": math.nan}  # where unknown
 
 
@@ -66,7 +69,11 @@ class Reader:
             site: the hospital whose wording the report has.
             patient: age (years), sex (F or M), height (cm) and weight (kg), as far as they are
                 known; the system reads them.
+
+        Raises ValueError: an argument is not as described here.
         """
+        if site not in SITES:
+            raise ValueError(f"expected a site of {', '.join(SITES)}, got {site!r}")
         return self._write(ecg, self.prompt.report(site), patient)
 
     def answer(self, ecg: torch.Tensor, question: str, **patient: object) -> str:
@@ -75,9 +82,12 @@ class Reader:
 
     @torch.no_grad()
     def _write(self, ecg: torch.Tensor, words: str, patient: dict) -> str:
-        if unknown := sorted(set(patient) - set(PATIENT)):
-            raise ValueError(f"expected {', '.join(PATIENT)} of the patient, got {unknown[0]!r}")
-        system = replace(self.system, ecgs=self._tokens(ecg.reshape(1, *ecg.shape[-2:])))
+        check_patient(patient)
+        ecg = ecg[None] if ecg.ndim == 2 else ecg
+        check_ecgs(ecg)
+        if len(ecg) != 1:
+            raise ValueError(f"expected one ECG, got {len(ecg)}; give them one by one")
+        system = replace(self.system, ecgs=self._tokens(ecg))
         system = prompted(system, self.prompt, pd.DataFrame([PATIENT | patient]))
         with self.machine.autocast():
             asked, base = [[system.base.encode(words)]], system.base
@@ -110,11 +120,31 @@ class Classifier:
     @torch.no_grad()
     def probabilities(self, ecg: torch.Tensor) -> pd.DataFrame:
         """One row per ECG, one column per label, not calibrated; ecg (B, 12, n) in mV at 250 Hz."""
-        check_signals(ecg, SAMPLES)
+        check_ecgs(ecg)
         if self.tokenizer:
             ecg = self.tokenizer.decode(self.tokenizer.encode(ecg))[..., : ecg.shape[-1]]
         logits = self.network(ecg, torch.full((len(ecg),), ecg.shape[-1]))
         return pd.DataFrame(torch.sigmoid(logits).numpy(), columns=self.labels)
+
+
+def check_ecgs(ecg: torch.Tensor) -> None:
+    """Raises ValueError: no (B, 12, n) in mV at 250 Hz, as far as numbers show it."""
+    check_signals(ecg, SAMPLES)
+    span = float((ecg.amax(2) - ecg.amin(2)).float().median()) if ecg.numel() else 0.0
+    if span > LARGEST:
+        text = f"the leads span {span:.3g}, where a heart gives {LARGEST:g} mV at most"
+        raise ValueError(f"{text}; give millivolts, cleaned as in notebook 01")
+
+
+def check_patient(patient: dict) -> None:
+    """Raises ValueError: something else than the words of `Reader.report`."""
+    if unknown := sorted(set(patient) - set(PATIENT)):
+        raise ValueError(f"expected {', '.join(PATIENT)} of the patient, got {unknown[0]!r}")
+    if (sex := patient.get("sex", "")) not in ("", "F", "M"):
+        raise ValueError(f"expected the sex F or M, got {sex!r}; leave it out where it is unknown")
+    for name in ("age", "height", "weight"):
+        if not isinstance(value := patient.get(name, math.nan), Real) or value < 0:
+            raise ValueError(f"expected a number of the {name}, got {value!r}")
 
 
 def open_classifier(folder: Path) -> tuple[nn.Module, list[int], dict]:

@@ -57,7 +57,8 @@ def read_file(
         unit: mV, uV or V, where the file does not say it.
         leads: names of the channels in their order, joined by commas, or "standard"; where the
             file does not say them.
-        age, sex: years, and F or M; instead of those of the file. The language models read them.
+        age, sex: years (beyond OLDEST: unknown), and F or M; instead of those of the file. The
+            language models read them.
 
     Raises:
         FileNotFoundError: no such file.
@@ -65,6 +66,8 @@ def read_file(
             although the file says it, or a recording that is no usable ECG.
     """
     file = Path(file)
+    if file.is_dir():
+        raise ValueError(f"{file} is a folder; give the path of a recording")
     if not file.is_file() and file.with_name(f"{file.name}.hea").is_file():
         file = file.with_name(f"{file.name}.hea")
     if not file.is_file():

@@ -15,6 +15,7 @@ def parser() -> argparse.ArgumentParser:
     """The options of the command."""
     options = argparse.ArgumentParser(
         prog="bash run_all.sh read",
+        allow_abbrev=False,
         description="Read one ECG (WFDB, .csv, .npy or .dcm); writes an HTML page and PNGs.",
     )
     add = options.add_argument
@@ -34,14 +35,19 @@ def main(words: list[str]) -> int:
     options = parser().parse_args(words)
     from ecglib.own_ecg import apply_models, html_page, read_file  # with the models' libraries
 
+    if options.age < 0 or options.age > (oldest := read_file.OLDEST):
+        raise RunError(f"--age {options.age:g}: expected 0 to {oldest:g} years")
     given = options.file, options.rate, options.unit, options.leads, options.age, options.sex
     try:
         recording = read_file.read_file(*given)
+        options.out.mkdir(parents=True, exist_ok=True)  # before the models take their time
         print(*recording.notes, sep="\n", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             reports, start = Paths.here().reports(RUN), options.start
             reading = apply_models.read_with_models(recording, reports, Path(folder), start)
-    except (FileNotFoundError, ValueError) as error:
+    except FileExistsError as error:
+        raise RunError(f"--out {options.out} is a file; name a folder") from error
+    except (FileNotFoundError, PermissionError, ValueError) as error:
         raise RunError(str(error)) from error
     print(html_page.verdict(reading))
     for line in reading.texts[reading.texts["question"] == ""].itertuples():

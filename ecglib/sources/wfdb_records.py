@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import wfdb
 
-from ecglib.labels.label_set import LABELS, NOT_ASSESSABLE
+from ecglib.labels.label_set import COLUMNS, LABELS, NOT_ASSESSABLE
 from ecglib.signals.leads import LEADS, arrange
 from ecglib.sources import file_checks as checks
 
@@ -28,6 +28,8 @@ MILLIVOLTS = {"mv": 1.0, "uv": 0.001, "µv": 0.001, "μv": 0.001, "v": 1000.0}
 GAIN = re.compile(r"(?P<gain>-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:\(-?\d+\))?(?:/(?P<unit>.+))?")
 COMMENT = re.compile(r"#\s*<?(?P<name>age|sex|dx)>?\s*:\s*(?P<value>.*)", re.IGNORECASE)
 OLDEST = 120.0  # years; a larger number in a header, as 300, hides the age
+AGES = f"an age of 0 to {OLDEST:g} years"
+RATES = ("records100", "records500")  # folders of PTB-XL
 NAME_FIELD = 8  # the name of a signal is the rest of its line from this field on
 UNREADABLE = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
 
@@ -46,9 +48,13 @@ def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
 
     Raises:
         FileNotFoundError: the folder holds no 12-lead record, or not the table.
-        ValueError: the table names no ecg_id or the same twice, holds an age that is no number, or
-            an ECG without a patient.
+        ValueError: the table names no ecg_id or the same twice, an age that is no number of years
+            up to OLDEST, a sex that is no word of `file_checks.SEXES`, or an ECG without a patient;
+            or the folder is PTB-XL's with both of its rates.
     """
+    if all((Path(root) / name).is_dir() for name in RATES):
+        text = f"{root} holds {' and '.join(RATES)}, which are the same ECGs at two rates"
+        raise ValueError(f"{text}; give one of the two folders, or use --data ptbxl")
     headers = sorted(Path(root).rglob("*.hea"))
     names = [h.relative_to(root).with_suffix("").as_posix() for h in headers if _is_12_lead(h)]
     if not names:
@@ -60,11 +66,14 @@ def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
         f"{len(names)} records of twelve leads are listed; {len(headers) - len(names)} headers of "
         "other records are left out"
     ]
-    table = _read_table(checks.path_inside(root, label_table)) if label_table else pd.DataFrame()
+    table, unread = pd.DataFrame(), []
     if label_table:
+        table, unread = _read_table(checks.path_inside(root, label_table))
         lacking = len(table.index.difference(names))
         notes.append(f"{lacking} rows of {label_table} belong to no listed record")
-    else:
+    if unread:
+        notes.append(f"columns of {label_table} that nothing reads: {', '.join(unread)}")
+    if not label_table:
         notes.append("there is no label table: no label can be assessed and no report is known")
     if "patient_id" not in table:
         notes.append(
@@ -90,11 +99,12 @@ def _is_12_lead(header: Path) -> bool:
     return not any(names) or {lead.lower() for lead in LEADS} <= set(names)
 
 
-def _read_table(file: Path) -> pd.DataFrame:
-    """Read the label table's columns other than labels; the index is ecg_id."""
-    remedy, wanted = "correct `label_table` in the data plan", {"ecg_id", *PATIENT}
-    options = {"dtype": str, "keep_default_na": False, "usecols": lambda name: name in wanted}
-    table = checks.read_csv(file, remedy, ("ecg_id",), "ecg_id", **options)
+def _read_table(file: Path) -> tuple[pd.DataFrame, list[str]]:
+    """The label table's columns other than labels, by ecg_id, and the names of those not known."""
+    remedy, options = "correct `label_table` in the data plan", {"keep_default_na": False}
+    table = checks.read_csv(file, remedy, ("ecg_id",), "ecg_id", dtype=str, **options)
+    unread = [name for name in table if name not in ("ecg_id", *PATIENT, *COLUMNS)]
+    table = table[["ecg_id", *table.columns.intersection(list(PATIENT))]]
     table = table.apply(lambda column: column.str.strip()).set_index("ecg_id")
     if "patient_id" in table and (table["patient_id"] == "").any():
         ecg_id = table.index[table["patient_id"] == ""][0]
@@ -102,7 +112,20 @@ def _read_table(file: Path) -> pd.DataFrame:
         raise ValueError(f"{text}; give each ECG one, or leave the column out")
     if "age" in table:
         table["age"] = checks.parse_ages(table["age"], file)
-    return table
+        _refuse(file, table["age"], ~table["age"].between(0, OLDEST) & table["age"].notna(), AGES)
+    if "sex" in table:
+        known = table["sex"].str.lower().isin(["", *checks.SEXES])
+        _refuse(file, table["sex"], ~known, f"one of {', '.join(checks.SEXES)} as the sex")
+    return table, unread
+
+
+def _refuse(file: Path, values: pd.Series, odd: pd.Series, expected: str) -> None:
+    """Raises ValueError naming the first ECG with an odd value."""
+    if odd.any():
+        text = (
+            f"{file}, ECG {values.index[odd][0]!r}: expected {expected}, got {values[odd].iloc[0]}"
+        )
+        raise ValueError(f"{text}; correct it, or leave it empty where it is not known")
 
 
 def header_comments(root: Path, name: str) -> dict[str, str]:
@@ -112,11 +135,15 @@ def header_comments(root: Path, name: str) -> dict[str, str]:
     return {match["name"].lower(): match["value"].strip() for match in matches if match}
 
 
+def noted_age(comments: dict[str, str]) -> float:
+    """The age in years of a header's comments; NaN where they hide it or have none."""
+    age = float(pd.to_numeric(comments.get("age", ""), errors="coerce"))
+    return age if 0 <= age <= OLDEST else float("nan")
+
+
 def _record(name: str, row: dict, comments: dict[str, str]) -> dict:
     report, age = row.get("report", ""), row.get("age", float("nan"))
-    noted = float(pd.to_numeric(comments.get("age", ""), errors="coerce"))
-    if np.isnan(age) and 0 <= noted <= OLDEST:
-        age = noted
+    age = noted_age(comments) if np.isnan(age) else age
     return {
         "ecg_id": name,
         "patient_id": row.get("patient_id", name),
