@@ -503,8 +503,10 @@ print("  part of the split.")
 print(f"- {len(members)} ECGs of {patients} patients are kept, {rejected['recordings'].sum()} went")
 print(f"  to the quarantine; the median score of those kept is {members['quality'].median():.2f}.")
 print(f"- {len(known)} of {len(LABELS)} labels can be decided in them.")
-print(f"- Patients in two parts of the split: {shared}. The parts' shares of common labels are")
-print(f"  within {off:.1f} percentage points of the parts' sizes.")
+print(f"- Patients in two parts of the split: {shared}.")
+if len(common):
+    print(f"- The parts' shares of common labels are within {off:.1f} percentage points of the")
+    print("  parts' sizes.")
 
 # %% [markdown]
 # [Simulated ECGs differ from real ones](studies/sim_vs_real.py), so no number from a simulated

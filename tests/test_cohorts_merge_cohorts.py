@@ -235,6 +235,13 @@ def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsy
         main([*command, "--out", str(tree / "labels.csv")])
 
 
+def test_a_role_that_no_ecg_is_left_for_is_refused(tmp_path):
+    inputs = {"few": write_cohort(tmp_path / "few", records(4), seed=0).folder}  # two patients
+    roles = {role: ["few"] for role in FRACTIONS}
+    expected = "no ECG is left for the role .*: there are 4 of 2 people; give data of more people"
+    refused(expected, merge_cohorts, tmp_path, inputs, {"roles": roles}, 0, None)
+
+
 def test_a_damaged_label_table_is_refused(tmp_path):
     path, ecgs = tmp_path / "labels.csv", [{"ecg_id": "1"}, {"ecg_id": "2"}]
     missing(r"labels\.csv is missing; the data plan names it", relabel, ecgs, path)
@@ -244,7 +251,8 @@ def test_a_damaged_label_table_is_refused(tmp_path):
     for changed, expected in (
         ({"label_03": ["0", "0.7"]}, r"holds the label '0\.7'; states are -1, 0, 1, 2, 3"),
         ({"ecg_id": "1"}, "line 3: this ecg_id occurs twice"),
-        ({"label_76": None}, "lacks the columns label_76"),
+        ({"label_76": None}, "lacks the columns label_76; add them, with -1"),
+        (dict.fromkeys(LABEL_COLUMNS), r"columns label_00, .*_02, \.\.\. \(77 in all\)"),
         ({"ecg_id": ["1", "3"]}, "lacks 1 of 2 ECGs of the cohort; .* ecg_id 2"),
     ):
         good.assign(**changed).dropna(axis="columns").to_csv(path, index=False)

@@ -114,6 +114,13 @@ def test_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert states["01/cohort"] == ["input data changed"]
     text = toy.run("--data", "real", "--data-root", root, "--only", "01", code=1)
     assert "run real-laptop was made with data folder" in text and "--tag" in text
+    place = toy.folder / "artifacts" / "real-laptop"
+    assert f"or delete {place} and {toy.folder / 'reports' / 'real-laptop'}" in text
+    for folder in (place, toy.folder / "reports" / "real-laptop"):
+        recorded = json.loads((folder / "run.json").read_text())
+        del recorded["keys"]  # as if its first notebook had failed
+        (folder / "run.json").write_text(json.dumps(recorded))
+    assert "run" in toy.run("--data", "real", "--data-root", root, "--only", "01")
     published = "".join(p.read_text() for p in (toy.folder / "reports").rglob("*.md"))
     assert str(tmp_path) not in published, "a report shows where this machine keeps its data"
 

@@ -108,3 +108,17 @@ def test_a_step_keeps_its_nominal_seconds_and_timings_add_them_up(tmp_path, monk
     table = report.timings(run)
     assert table["nominal_seconds"].isna().tolist() == [True, True, False, True, True]
     assert "unknown, because 01, 01/cohort, 02/model (3 in all)" in report.nominal_sentence(table)
+
+
+def test_a_run_says_how_many_recordings_it_rejected(tmp_path):
+    assert report.quarantined(tmp_path) == "", "notebook 01 was not run"
+    (tmp_path / "predictions").mkdir()
+    pd.DataFrame({"ecg": range(5)}).to_parquet(tmp_path / "predictions" / "01_split.parquet")
+    for counts, expected in (
+        ([], ""),
+        ([1, 0], "5 ECGs are kept, 1 went to the quarantine, most often: flat (1); see page 01"),
+        ([3, 101], "warning: 5 ECGs are kept, 104 went to the quarantine, most often: short (101)"),
+    ):
+        reasons = pd.DataFrame({"reason": ["flat", "short"][: len(counts)], "recordings": counts})
+        reasons.to_parquet(tmp_path / "predictions" / "01_quarantine.parquet")
+        assert report.quarantined(tmp_path).startswith(expected)

@@ -34,7 +34,8 @@ def relabel(records: list[dict], path: Path) -> list[dict]:
     remedy = "the data plan names it as `label_table`"
     frame = read_csv(path, remedy, ("ecg_id",), "ecg_id", dtype=str, keep_default_na=False)
     if absent := [name for name in COLUMNS if name not in frame]:
-        text = f"{path} lacks {len(absent)} columns of labels, the first being {absent[0]}"
+        few = ", ".join(absent[:3]) + (f", ... ({len(absent)} in all)" if absent[3:] else "")
+        text = f"{path} lacks the columns {few}"
         raise ValueError(f"{text}; add them, with -1 where a label is not known")
     values = frame[list(COLUMNS)].to_numpy(dtype=str)
     if odd := sorted(set(np.unique(values).tolist()) - set(STATES)):

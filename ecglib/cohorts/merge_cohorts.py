@@ -54,8 +54,8 @@ def merge_cohorts(
     Config:
         roles: a list of cohort names for each role.
 
-    Raises ValueError: roles that would let a model see a patient of its own test, or two cohorts
-    that hold the same ECG.
+    Raises ValueError: roles that would let a model see a patient of its own test, a role without
+    any ECG, or two cohorts that hold the same ECG.
     """
     cohorts = {name: Cohort.open(folder) for name, folder in inputs.items()}
     parts, shards, stored = [], [], 0
@@ -72,7 +72,14 @@ def merge_cohorts(
     _check_once(records)
     use = np.full(len(records), UNUSED, dtype=object)
     for role in ("train", "validation", "test", "transfer"):
-        use[role_rows(records, config["roles"], role)] = role
+        rows = role_rows(records, config["roles"], role)
+        if config["roles"].get(role) and not len(rows):
+            people = len(np.unique(persons(records)))
+            text = (
+                f"no ECG is left for the role {role}: there are {len(records)} of {people} people"
+            )
+            raise ValueError(f"{text}; give data of more people, ten at least")
+        use[rows] = role
     tokenizer = np.zeros(len(records), dtype=bool)
     tokenizer[role_rows(records, config["roles"], "tokenizer_train")] = True
     records = pseudonymise(records.assign(split=use, tokenizer_train=tokenizer), seed)

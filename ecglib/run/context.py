@@ -128,12 +128,13 @@ class Run:
         return " ".join([*words, *options])
 
     def record(self, finished: dict | None = None) -> None:
-        """Take the run's name: write data, profile, tag, seed and fingerprint where none are.
+        """Take the run's name: write data, profile, tag, seed and fingerprint where no stage of the
+        name is finished.
 
         `finished`: what is known of finished stages, written in any case.
         """
         for path in self._records():
-            if finished or not path.is_file():
+            if finished or not (manifest.read(path) or {}).get("keys"):
                 manifest.write(path, self._current() | (finished or {}))
 
     def _records(self) -> list[Path]:
@@ -150,10 +151,14 @@ class Run:
         }
 
     def guard(self) -> None:
-        """Refuse to write over a run made from other data or another seed. Raises RunError: the
-        recorded run differs; names the option that gives this one its own name."""
+        """Refuse to write over finished stages of a run made from other data or another seed.
+        Raises RunError: the recorded run differs; names the option that gives this one its own
+        name, and what to delete."""
+        folders = " and ".join(str(path.parent) for path in self._records() if path.is_file())
         for recorded in filter(None, map(manifest.read, self._records())):
-            remedy = f"; keep both: give this one {studies.apart(self.tag)}"
+            remedy = f"; keep both: give this one {studies.apart(self.tag)}, or delete {folders}"
+            if not recorded.get("keys"):
+                continue
             self.require_same(recorded, f"run {self.name}", remedy)
 
     def require_same(self, recorded: dict, which: str, remedy: str = "") -> None:

@@ -1,6 +1,7 @@
 """The end of a run: RUN.md, timings.csv, and the closing table on the screen."""
 
 import math
+from pathlib import Path
 
 import pandas as pd
 
@@ -8,6 +9,7 @@ from ecglib.figures import tables
 from ecglib.run import claims_table, environment, keys, manifest, roots, siblings, studies
 from ecglib.run.context import Run
 
+LOUD = 0.2  # share of rejected recordings above which a run warns
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
 
 
@@ -108,6 +110,22 @@ def nominal_sentence(table: pd.DataFrame) -> str:
     return f"nominal seconds: unknown, because {named} ({len(parts)} in all) have none"
 
 
+def quarantined(reports: Path) -> str:
+    """How many recordings notebook 01 kept and rejected, and the commonest reason; "" where it
+    rejected none or has not been run."""
+    saved = [reports / "predictions" / f"01_{name}.parquet" for name in ("split", "quarantine")]
+    if not all(file.is_file() for file in saved):
+        return ""
+    kept, reasons = len(pd.read_parquet(saved[0])), pd.read_parquet(saved[1])
+    rejected = int(reasons["recordings"].sum())
+    if not rejected:
+        return ""
+    worst = reasons.loc[reasons["recordings"].idxmax()]
+    often = f"most often: {worst['reason']} ({worst['recordings']})"
+    loud = "warning: " if rejected > LOUD * (kept + rejected) else ""
+    return f"{loud}{kept} ECGs are kept, {rejected} went to the quarantine, {often}; see page 01"
+
+
 def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
     """The closing table: notebooks (name, seconds, verdict), claims beside the committed ones, and
     folders."""
@@ -121,6 +139,8 @@ def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:
         print(f"\nclaims{', ' + beside if 'before' in claims else '; none are committed'}")
         print(claims.to_string(index=False, na_rep="-", float_format="{:.4g}".format))
     reports = run.paths.reports(run.name)
+    if rejected := quarantined(reports):
+        print(f"\n{rejected}")
     print(f"\nreports: {reports}")
     print(f"figures: {run.paths.figures(run.name)}")
     if (reports / "claims.csv").is_file():
