@@ -11,7 +11,8 @@ from test_run_arms import TOY
 
 from ecglib.language import system_parts
 from ecglib.language.system import Shapes, load_prefix, save_prefix
-from ecglib.run import arms, keys
+from ecglib.run import arms, keys, runner
+from ecglib.run.__main__ import main
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.tokenizers import encode, plugin
@@ -72,6 +73,27 @@ def test_its_code_is_part_of_the_keys_and_without_a_file_the_study_asks_for_one(
     assert changed == {plugin.NAME}
     monkeypatch.setenv(plugin.VARIABLE, str(tmp_path / "none.py"))
     missing("--plugin: .*none.py does not exist", plugin.module)
+
+
+def test_a_file_without_what_the_study_needs_is_named(tmp_path, monkeypatch, capsys):
+    """Before anything is made or priced; and a file that nothing reads is said to be so."""
+    monkeypatch.setenv(plugin.VARIABLE, str(DOCS / "example_system.py"))
+    run = Run(*STUDY)
+    expected = "example_system.py has no Tokenizer; it needs Tokenizer, fit, SETTINGS"
+    raises(RunError, expected, run.require_plugin, run.spec("study"))
+    for words in (["--dry-run"], []):
+        file = ["--plugin", str(EXAMPLE), "--profile", "smoke"]
+        with pytest.raises(RunError, match=r"tokenizer\.py has no Prefix; it needs Pre"):
+            main(["study", "own_system", *file, *words])
+    runner.require_inputs(Run("smoke", "synthetic", 0, local=[f"ecg_qa={tmp_path}"]), ["01"])
+    printed = capsys.readouterr().out
+    assert "no step of this run reads the asset ecg_qa that --asset gives" in printed
+    assert f"no step of this run reads {EXAMPLE.resolve()}, which --plugin names" in printed
+    with pytest.raises(RunError, match=r"ecg_qa needs ECGs of ptbxl or mimic, and .* synthetic;"):
+        main(["study", "ecg_qa", "--profile", "smoke", "--asset", f"ecg_qa={tmp_path}"])
+    given = ["--data", "ptbxl", "--data-root", str(tmp_path / "none")]
+    with pytest.raises(RunError, match="none is not a folder"):
+        main(["--profile", "gpu", *given, "--dry-run"])
 
 
 def test_a_system_of_a_file_opens_by_its_kind(tmp_path, monkeypatch):

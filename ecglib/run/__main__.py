@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import arms, check, releases, runner, siblings, studies, torchrun
+from ecglib.run import arms, check, releases, roots, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
@@ -195,6 +195,9 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
 
         if options.first or options.only or options.force:
             raise RunError("--dry-run counts a whole run; leave out --from, --only and --force")
+        roots.parse(options.data_root or [], run.plan, run.data_name)  # a wrong folder is named
+        for spec in run.stages.values():
+            run.require_plugin(spec)
         dry_run.print_costs(run)
         return 0
     if options.dask:

@@ -18,6 +18,8 @@ SYSTEM_WORDS = {"adapt": ("full", "lora"), "objective": ("answers", "next_token"
 BASE_WORDS = {"kind": ("gguf", "folder"), "quantisation": ("none", "nf4")}  # `language.base.KNOWN`
 LORA = {"rank", "alpha", "targets"}
 ASSET = "asset/"  # begins an input that is no step
+TOKENIZER = ("Tokenizer", "fit", "SETTINGS")  # what such a file has, or
+SYSTEM = ("Prefix", "initialise")
 OUTSIDE = ("plugin", "plugin_codes")  # inputs that a file outside the library makes
 
 
@@ -44,12 +46,26 @@ def base_step(profile: dict) -> str:
 def require_plugin(own: list[Part], listed: dict[str, Part], profile: dict) -> None:
     """A stage's `own` parts need no file outside the library, or one is named. Raises RunError:
     the study reads the tokenizer of such a file, or trains its system, and none is named."""
-    remedy = "name its file with --plugin FILE"
-    if {of for part in own for of in part.inputs.values()} & set(OUTSIDE) - set(listed):
-        raise RunError(f"this study reads a tokenizer of yours; {remedy}")
+    reads = {of for part in own for of in part.inputs.values()} & set(OUTSIDE)
     kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
-    if system_parts.OUTSIDE in kinds and plugin.part("Prefix") is None:
-        raise RunError(f"this study trains a system of yours; {remedy}; the file has `Prefix`")
+    for wanted, what, names in (
+        (reads, "reads a tokenizer of yours", TOKENIZER),
+        (system_parts.OUTSIDE in kinds, "trains a system of yours", SYSTEM),
+    ):
+        lacking = [name for name in names if plugin.part(name) is None] if wanted else []
+        if lacking and plugin.path():
+            text = f"this study {what}, and {plugin.path()} has no {lacking[0]}"
+            raise RunError(f"{text}; it needs {', '.join(names)} (docs/adding.md)")
+        if lacking:
+            text = f"this study {what}; name its file with --plugin FILE"
+            raise RunError(f"{text}; it has {', '.join(names)}")
+
+
+def reads_plugin(made: list[Part], profile: dict) -> bool:
+    """Whether a stage makes, or reads, what a file outside the library has."""
+    kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
+    inputs = {of for part in made for of in part.inputs.values()}
+    return bool(system_parts.OUTSIDE in kinds or inputs & set(OUTSIDE))
 
 
 def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:

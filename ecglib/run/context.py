@@ -188,6 +188,11 @@ class Run:
         """Raises RunError: a stage needs a file with a tokenizer or a system, and none is named."""
         arms.require_plugin(self._made(spec), self.parts, self.profile)
 
+    def reads_plugin(self) -> bool:
+        """Whether a stage reads what `--plugin` names."""
+        made = [part for spec in self.stages.values() for part in self._made(spec)]
+        return arms.reads_plugin(made, self.profile)
+
     def spec(self, number: str) -> StageSpec:
         """What a stage may read. Raises RunError: there is no such stage."""
         return pick("notebook", number, self.stages)

@@ -7,6 +7,7 @@ A study NAME is `notebooks/studies/NAME.py` beside `NAME.yaml`:
                `after` does not name is made by the study itself, or taken from the models of the
                main run
     assets     of assets.yaml, beside those of the base models
+    sources    of which the data plan needs one, where it cannot do with others
     systems    entries of systems that it makes, as in a profile, without `notebook`
     settings   plain data for the notebook (`stage.section("study")`), part of its key; a profile
                may give some of them other values, in its section `studies`, and under `systems`
@@ -25,7 +26,8 @@ from ecglib.run.profiles import StageSpec, only_keys, read_yaml, stage_spec
 
 PREFIX = "study-"
 STAGE = "study"  # its number, and the profile section that holds its settings
-KEYS = {"after", "assets", "beside", "files", "reads", "sections", "settings", "systems"}
+KEYS = {"after", "assets", "beside", "files", "reads", "sections", "settings", "sources"}
+KEYS |= {"systems"}
 
 
 def names(paths: Paths) -> list[str]:
@@ -61,6 +63,16 @@ def title(paths: Paths, name: str) -> str:
     """The question that a study asks: the title of its notebook."""
     text = (paths.notebooks / "studies" / f"{name}.py").read_text(encoding="utf-8")
     return next((line[4:] for line in text.splitlines() if line.startswith("# # ")), name)
+
+
+def require_sources(paths: Paths, tag: str, plan_name: str, plan: dict) -> None:
+    """Raises RunError: a study needs ECGs of a source that the data plan has none of."""
+    name = named(tag)
+    content = read_yaml(paths.notebooks / "studies" / f"{name}.yaml") if name else {}
+    needs, given = content.get("sources", []), {c.get("source") for c in plan["cohorts"].values()}
+    if needs and not given & set(needs):
+        text = f"study {name} needs ECGs of {' or '.join(needs)}, and the data plan {plan_name} has"
+        raise RunError(f"{text} {', '.join(sorted(given))}; choose another one with --data")
 
 
 def load(
