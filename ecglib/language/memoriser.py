@@ -25,7 +25,8 @@ def code_vectors(codes: np.ndarray, lengths: np.ndarray, train: np.ndarray) -> n
 
     Args:
         codes: int (N, T, S), those of `tokenizers.encode`.
-        lengths: valid positions, (N,), those of the tokenizer's `embed`.
+        lengths: valid positions, (N,), those of `features`, for tokenizers with a code vector per
+            position.
         train: bool (N,), the ECGs in which codes are looked for to weigh them.
     """
     codewords = int(codes.max()) + 1

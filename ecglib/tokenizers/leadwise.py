@@ -119,7 +119,8 @@ class LeadwiseTokenizer(nn.Module):
             self.gains = nn.ParameterDict(zeros)  # of what the two networks add
 
     def forward(self, x: torch.Tensor, n_valid: torch.Tensor | None = None) -> Quantised:
-        """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss (both 0)."""
+        """(B, 12, n) mV -> reconstruction (B, 12, n), codebook loss, commitment loss (both 0, so
+        `n_valid` is not read)."""
         quantised, codebook_loss, commitment_loss = self.fsq(self._features(x))
         return self._signals(quantised), codebook_loss, commitment_loss
 
