@@ -135,8 +135,8 @@ def vectors() -> Line:
     return (
         "Are they easy to read in the vectors (ECG-Tok, Fig. 2)?",
         side(unread, f"No; after four times the updates {place}", "Yes", "Not shown"),
-        f"macro-AUC: {macro(methods)}; after four times the updates (one seed) "
-        f"{plain}; if the ECGs also begin at other moments {shifted}",
+        f"macro-AUC: {macro(methods)}; after four times (one seed) "
+        f"{plain}; with shifted starts {shifted}",
         f"{run}/longer_readers.md",
     )
 
@@ -170,8 +170,8 @@ def reports() -> Line:
     used, (here, there) = side(looks, "Yes", "No", "Not shown"), minus_memoriser()
     beats = side(gain, "better than", "worse than", "not shown to differ from")
     methods = {"ecg_tok": "ECG-Tok"}
-    methods |= {"probe_reports": "classifier of its vectors, taught by the same reports"}
-    methods |= {"memoriser": "copied by similar codes", "no_ecg": "no ECG"}
+    methods |= {"probe_reports": "classifier taught by reports"}
+    methods |= {"memoriser": "copied by codes", "no_ecg": "no ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",
         f"{used}; {beats} a classifier",
@@ -198,7 +198,7 @@ def answers() -> Line:
         words.add(word + (f"; worse than {' and '.join(behind)}" if behind else ""))
     methods = {"heartllm": "exact match: HeartLLM", "ecg_byte": "ECG-Byte"}
     beside = {"no_ecg": "no ECG", "memoriser": "copied by codes"}
-    beside |= {"decoded": "classifier of decoded ECGs, taught the true states"}
+    beside |= {"decoded": "classifier taught by true states"}
     exact = ("06_exact_match", "all")
     return (
         "Do the answers of HeartLLM and ECG-Byte use the ECG?",
