@@ -11,7 +11,7 @@ import pandas as pd
 COLUMNS = {  # key in budget.json: heading
     "updates": "updates",
     "ecg_views": "ECG views",  # ECGs that were read, each as often as it was
-    "supervised_tokens": "supervised tokens",  # with a loss, likewise: words, codes of a pretraining
+    "supervised_tokens": "supervised tokens",  # with a loss: words, codes of a pretraining
     "labels": "labels seen",  # ECGs whose labels were read, each once
     "flops": "FLOPs",  # of forward and backward passes
 }
