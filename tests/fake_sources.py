@@ -113,14 +113,15 @@ def write_mimic(root: Path) -> Path:
 
 def write_simulated_mimic(root: Path, number: int, seed: int = 0) -> Path:
     """Write simulated patients of hospital A as in MIMIC-IV-ECG 1.0, and questions about them in
-    the folder ecg_qa; 400 do for `smoke`."""
+    the folder ecg_qa; 400 do for `smoke`. Every twelfth ECG has no report."""
     studies = []
     for record in patients(number, seed, sites=("A",)):
         statements = [part for part in record["report"].rstrip(".").split(". ") if part]
         report = dict(zip(mimic.STATEMENTS, statements, strict=False))
         subject = 10000000 + int(record["patient_id"][1:])
+        report = None if len(studies) % 12 == 11 else report
         studies.append((40000000 + len(studies), subject, record["signal"], report))
-    reports = {study: " ".join(report.values()) for study, _, _, report in studies}
+    reports = {study: " ".join((report or {}).values()) for study, _, _, report in studies}
     write_ecg_qa(root / "ecg_qa", "mimic-iv-ecg", reports)
     return write_studies(root, studies)
 
