@@ -633,8 +633,8 @@ print(
     f"- Does it predict better than the table of which code follows which? {answer.capitalize()}:"
 )
 print(f"  {behind.text(2)} bits per token against the bigram.")
-said = "yes, by its loss" if behind.high < 0 else "by its loss no better than a table of pairs"
-print(f"- Can it continue an ECG? To the next token {said}.")
+verdict = "yes, by its loss" if behind.high < 0 else "by its loss no better than a table of pairs"
+print(f"- Can it continue an ECG? To the next token {verdict}.")
 print(f"  The greedy forecast after one second: {shape}.")
 steps = second["heartllm"] - first["heartllm"], last["heartllm"] - second["heartllm"]
 print(f"- HeartLLM's loss changes by {steps[0]:+.2f} nats from the first second to 1-3.3 s, and by")

@@ -11,7 +11,7 @@ from test_run_arms import TOY
 
 from ecglib.language import system_parts
 from ecglib.language.system import Shapes, load_prefix, save_prefix
-from ecglib.run import arms, keys, runner
+from ecglib.run import arms, given, keys
 from ecglib.run.__main__ import main
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
@@ -57,7 +57,7 @@ def test_its_code_is_part_of_the_keys_and_without_a_file_the_study_asks_for_one(
     tmp_path, monkeypatch
 ):
     run = Run(*STUDY)
-    raises(RunError, "name its file with --plugin FILE", run.require_plugin, run.spec("study"))
+    raises(RunError, "name its file with --plugin FILE", given.require_plugin, run, ["study"])
     hashes = []
     for text in ("", "\nSTEP = 1\n"):
         file = tmp_path / "mine.py"
@@ -80,20 +80,20 @@ def test_a_file_without_what_the_study_needs_is_named(tmp_path, monkeypatch, cap
     monkeypatch.setenv(plugin.VARIABLE, str(DOCS / "example_system.py"))
     run = Run(*STUDY)
     expected = "example_system.py has no Tokenizer; it needs Tokenizer, fit, SETTINGS"
-    raises(RunError, expected, run.require_plugin, run.spec("study"))
+    raises(RunError, expected, given.require_plugin, run, ["study"])
     for words in (["--dry-run"], []):
         file = ["--plugin", str(EXAMPLE), "--profile", "smoke"]
         with pytest.raises(RunError, match=r"tokenizer\.py has no Prefix; it needs Pre"):
             main(["study", "own_system", *file, *words])
-    runner.require_inputs(Run("smoke", "synthetic", 0, local=[f"ecg_qa={tmp_path}"]), ["01"])
+    given.require(Run("smoke", "synthetic", 0, local=[f"ecg_qa={tmp_path}"]), ["01"])
     printed = capsys.readouterr().out
-    assert "no step of this run reads the asset ecg_qa that --asset gives" in printed
-    assert f"no step of this run reads {EXAMPLE.resolve()}, which --plugin names" in printed
+    assert "no step of this run reads the asset ecg_qa of --asset" in printed
+    assert f"no step of this run reads {EXAMPLE.resolve()} of --plugin" in printed
     with pytest.raises(RunError, match=r"ecg_qa needs ECGs of ptbxl or mimic, and .* synthetic;"):
         main(["study", "ecg_qa", "--profile", "smoke", "--asset", f"ecg_qa={tmp_path}"])
-    given = ["--data", "ptbxl", "--data-root", str(tmp_path / "none")]
+    folder = ["--data", "ptbxl", "--data-root", str(tmp_path / "none")]
     with pytest.raises(RunError, match="none is not a folder"):
-        main(["--profile", "gpu", *given, "--dry-run"])
+        main(["--profile", "gpu", *folder, "--dry-run"])
 
 
 def test_a_system_of_a_file_opens_by_its_kind(tmp_path, monkeypatch):
@@ -110,11 +110,11 @@ def test_the_example_of_a_system_reads_the_extremes_and_becomes_an_entry(tmp_pat
     """Its settings are those of the entry whose kind is `plugin`; without a file the study asks."""
     study = ("smoke", "synthetic", 0, "study-own_system")
     run = Run(*study)
-    raises(RunError, "trains a system of yours", run.require_plugin, run.spec("study"))
+    raises(RunError, "trains a system of yours", given.require_plugin, run, ["study"])
     assert "own_system" not in run.parts
     monkeypatch.setenv(plugin.VARIABLE, str(DOCS / "example_system.py"))
     run = Run(*study)
-    run.require_plugin(run.spec("study"))
+    given.require_plugin(run, ["study"])
     part = run.parts["own_system_initial"]
     assert part.fn == f"{plugin.NAME}.initialise" and part.settings["kind"] == "extremes"
     assert arms.config(part) == plugin.module().SYSTEM

@@ -77,10 +77,17 @@ class InWords(pd.DataFrame):
             frame = pd.DataFrame(_in_words(frame)).set_axis(_heads(frame), axis=1)
         if frame.index.name in NAMED:
             frame = frame.rename(index=word).rename_axis(label(frame.index.name))
-        shown = frame._repr_html_()
-        if self.caption and shown:
-            shown = shown.replace(HEAD, f"{HEAD}\n  <caption>{escape(self.caption)}</caption>", 1)
-        return shown
+        html = frame._repr_html_()
+        if self.caption and html:
+            html = html.replace(HEAD, f"{HEAD}\n  <caption>{escape(self.caption)}</caption>", 1)
+        return html
+
+
+def captioned(frame: pd.DataFrame, caption: str) -> InWords:
+    """The table as a page shows it."""
+    table = InWords(frame)
+    table.caption = caption
+    return table
 
 
 def latex(frame: pd.DataFrame, caption: str = "", best: dict | None = None) -> str:

@@ -15,8 +15,9 @@ To be looked up; only notebooks and the command line use it. A notebook meets `s
 - `torchrun`, `yardstick`: a training in several processes; seconds that mean the same everywhere.
 - `claims_table`, `cards`, `models`: claims of a run; model and data card; models to be committed.
 - `second_part`: the notebooks after the classifiers, on committed tokenizers.
-- `arms`, `docstrings`, `dry_run`: the parts of a run, from its profile; whether each gets what its
-  step documents; what each costs.
+- `given`: what a user must give before a run, and what nothing reads.
+- `arms`, `docstrings`, `dry_run`, `same_parts`: the parts of a run, from its profile; whether each
+  gets what its step documents; what each costs; which are the same.
 - `read_command`: the committed models on an ECG of your own.
 - `page_notebook`: executed pages as notebooks with their outputs.
 - `site_command`, `site_sources`: all pages as HTML.

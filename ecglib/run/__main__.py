@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ecglib.run import arms, check, releases, roots, runner, siblings, studies, torchrun
+from ecglib.run import arms, check, given, releases, roots, runner, siblings, studies, torchrun
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError, pick
 from ecglib.run.options import parser
@@ -157,7 +157,7 @@ def main(arguments: list[str]) -> int:
     for options in runs if len(runs) > 1 else ():  # before hours of another
         run, numbers, _ = chosen(options)
         if not any(getattr(options, name) for name in ("list", "check", "dry_run")):
-            runner.require_inputs(run, numbers)
+            given.require(run, numbers)
     with ExitStack() as stack:
         kernel_of = None
         if os.environ.get(ONE_KERNEL):
@@ -196,8 +196,7 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
         if options.first or options.only or options.force:
             raise RunError("--dry-run counts a whole run; leave out --from, --only and --force")
         roots.parse(options.data_root or [], run.plan, run.data_name)  # a wrong folder is named
-        for spec in run.stages.values():
-            run.require_plugin(spec)
+        given.require_plugin(run, list(run.stages))
         dry_run.print_costs(run)
         return 0
     if options.dask:

@@ -43,29 +43,26 @@ def base_step(profile: dict) -> str:
     return f"base_{defaults['base']}" if "base" in defaults else ""
 
 
-def require_plugin(own: list[Part], listed: dict[str, Part], profile: dict) -> None:
-    """A stage's `own` parts need no file outside the library, or one is named. Raises RunError:
-    the study reads the tokenizer of such a file, or trains its system, and none is named."""
+def needs_of_plugin(own: list[Part], profile: dict) -> dict[str, tuple[str, ...]]:
+    """What the parts that a stage makes need of a file outside the library: words for it, and the
+    names that the file has for it."""
     reads = {of for part in own for of in part.inputs.values()} & set(OUTSIDE)
     kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
-    for wanted, what, names in (
-        (reads, "reads a tokenizer of yours", TOKENIZER),
-        (system_parts.OUTSIDE in kinds, "trains a system of yours", SYSTEM),
-    ):
-        lacking = [name for name in names if plugin.part(name) is None] if wanted else []
+    needs = {"reads a tokenizer of yours": TOKENIZER} if reads else {}
+    return needs | ({"trains a system of yours": SYSTEM} if system_parts.OUTSIDE in kinds else {})
+
+
+def require_plugin(own: list[Part], profile: dict) -> None:
+    """A stage's parts need no file outside the library, or the named one has what they need. Raises
+    RunError: none is named, or it lacks something."""
+    for what, names in needs_of_plugin(own, profile).items():
+        lacking = [name for name in names if plugin.part(name) is None]
         if lacking and plugin.path():
             text = f"this study {what}, and {plugin.path()} has no {lacking[0]}"
             raise RunError(f"{text}; it needs {', '.join(names)} (docs/adding.md)")
         if lacking:
             text = f"this study {what}; name its file with --plugin FILE"
             raise RunError(f"{text}; it has {', '.join(names)}")
-
-
-def reads_plugin(made: list[Part], profile: dict) -> bool:
-    """Whether a stage makes, or reads, what a file outside the library has."""
-    kinds = {entry.get("kind") for entry in profile.get("systems", {}).values()}
-    inputs = {of for part in made for of in part.inputs.values()}
-    return bool(system_parts.OUTSIDE in kinds or inputs & set(OUTSIDE))
 
 
 def of_stage(listed: dict[str, Part], stage: str, code: str) -> list[Part]:
@@ -95,7 +92,7 @@ def reads(listed: dict[str, Part], parts: list[Part], spec: StageSpec) -> dict:
     parts = parts + [listed[n] for n in opened if n in listed and "base" in listed[n].inputs]
     merged = dict(spec.reads)
     for of in [of for part in parts for of in part.inputs.values() if not of.startswith(ASSET)]:
-        if of in OUTSIDE and of not in listed:  # `Run.require_plugin` asks for it before a run
+        if of in OUTSIDE and of not in listed:  # `given.require_plugin` asks for it before a run
             continue
         if of not in listed and of not in GIVEN:
             raise RunError(f"a system reads {of!r}, which no part makes")

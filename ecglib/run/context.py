@@ -60,7 +60,7 @@ class Run:
 
     def _resolve(self, spec: StageSpec) -> StageSpec:
         """With what its parts read of the stages that are executed."""
-        reads = arms.reads(self.parts, self._made(spec), spec)
+        reads = arms.reads(self.parts, self.parts_of(spec), spec)
         return replace(spec, reads={n: of for n, of in reads.items() if n in self._declared})
 
     @cached_property
@@ -155,11 +155,10 @@ class Run:
         Raises RunError: the recorded run differs; names the option that gives this one its own
         name, and what to delete."""
         folders = " and ".join(str(path.parent) for path in self._records() if path.is_file())
+        remedy = f"; keep both: give this one {studies.apart(self.tag)}, or delete {folders}"
         for recorded in filter(None, map(manifest.read, self._records())):
-            remedy = f"; keep both: give this one {studies.apart(self.tag)}, or delete {folders}"
-            if not recorded.get("keys"):
-                continue
-            self.require_same(recorded, f"run {self.name}", remedy)
+            if recorded.get("keys"):
+                self.require_same(recorded, f"run {self.name}", remedy)
 
     def require_same(self, recorded: dict, which: str, remedy: str = "") -> None:
         """Raises RunError: a recorded run was made from other data or another seed."""
@@ -184,15 +183,6 @@ class Run:
             )
         self.require_same(recorded, f"run {self.main}, beside which it stands,")
 
-    def require_plugin(self, spec: StageSpec) -> None:
-        """Raises RunError: a stage needs a file with a tokenizer or a system, and none is named."""
-        arms.require_plugin(self._made(spec), self.parts, self.profile)
-
-    def reads_plugin(self) -> bool:
-        """Whether a stage reads what `--plugin` names."""
-        made = [part for spec in self.stages.values() for part in self._made(spec)]
-        return arms.reads_plugin(made, self.profile)
-
     def spec(self, number: str) -> StageSpec:
         """What a stage may read. Raises RunError: there is no such stage."""
         return pick("notebook", number, self.stages)
@@ -205,11 +195,11 @@ class Run:
         """The assets of a stage: its own, and those of the base models that it prepares; a study
         may prepare the run's again."""
         again = [arms.base_step(self.profile)] if spec.number == studies.STAGE else []
-        parts = self._made(spec) + [self.parts[name] for name in again if name in self.parts]
+        parts = self.parts_of(spec) + [self.parts[name] for name in again if name in self.parts]
         inputs = {of for one in parts for of in one.inputs.values() if of.startswith(arms.ASSET)}
         return sorted({of.removeprefix(arms.ASSET) for of in inputs}.union(spec.assets))
 
-    def _made(self, spec: StageSpec) -> list["Part"]:
+    def parts_of(self, spec: StageSpec) -> list["Part"]:
         """The parts that a stage makes: its own, and those of stages that are not executed."""
         source = self.paths.notebooks / f"{spec.notebook}.py"
         code = source.read_text(encoding="utf-8") if source.is_file() else ""
@@ -223,7 +213,7 @@ class Run:
 
     def unexecuted(self, spec: StageSpec) -> set[str]:
         """The parts that a study makes itself, of notebooks that it does not execute."""
-        return {part.name for part in self._made(spec) if part.stage not in self._declared}
+        return {part.name for part in self.parts_of(spec) if part.stage not in self._declared}
 
     @property
     def main(self) -> str:
@@ -260,7 +250,7 @@ class Run:
         spec, path = self.spec(number), self.notebook(number)
         code, _, _ = keys.notebook_cells(path)
         imports = {m for source in code for m in library.imports(source, path.name)}
-        own, names = self._made(spec), self.asset_names(spec)
+        own, names = self.parts_of(spec), self.asset_names(spec)
         imports |= {part.fn.rpartition(".")[0] for part in own}
         parts = {
             "code": keys.cells_hash(code, path.name),

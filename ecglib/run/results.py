@@ -228,17 +228,14 @@ class Results:
     def table(
         self, name: str, frame: pd.DataFrame, caption: str = "", best: dict | None = None
     ) -> pd.DataFrame:
-        """Write tables/NN_<name>.csv, .md and .tex; returns the frame, which a page shows in words
-        and with its caption.
+        """Write tables/NN_<name>.csv, .md and .tex; returns the frame, `captioned` for a page.
 
         `best`: columns whose best value is set in bold, {column: "max" or "min"}.
         """
         for suffix, render in tables.FORMATS.items():
             path = self._report(f"tables/{self.number}_{name}{suffix}")
             path.write_text(render(frame, caption, best), encoding="utf-8")
-        shown = tables.InWords(frame)
-        shown.caption = caption
-        return shown
+        return tables.captioned(frame, caption)
 
     def write(self, name: str, content: pd.DataFrame | str) -> Path:
         """Write a frame as CSV, or text as it is, to reports/<run>/<name> (cards/model.md)."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ecglib.run import (
     assets,
     claims_table,
+    given,
     keys,
     manifest,
     models,
@@ -25,7 +26,6 @@ from ecglib.run.check import State, inspect
 from ecglib.run.context import Run
 from ecglib.run.errors import RunError
 from ecglib.run.paths import SECOND_PART, only_process, require_disk, require_writable
-from ecglib.tokenizers import plugin
 
 if TYPE_CHECKING:
     from ecglib.run.shared_kernel import KernelOf
@@ -44,7 +44,7 @@ def execute(
     cell, a dead kernel; the message says how to resume."""
     for folder in (run.paths.home, run.paths.out):
         require_writable(folder)
-    require_inputs(run, numbers)  # before hours of a download
+    given.require(run, numbers)  # before hours of a download
     _ = run.machine  # a GPU that is required and not there
     run.fetch_data()
     run.guard()
@@ -85,21 +85,6 @@ def execute(
         report.write_timings(run)
         claims_table.write(run)
         report.print_summary(run, results)
-
-
-def require_inputs(run: Run, numbers: list[str]) -> None:
-    """What no stage makes is there: assets that must be given, the file of a plugin, the run beside
-    which a study stands. Raises RunError: one is not. What is given and not read is said."""
-    studies.require_sources(run.paths, run.tag, run.data_name, run.plan)
-    read = {name for spec in run.stages.values() for name in run.asset_names(spec)}
-    for name in sorted(set(run.local) - read):
-        print(f"note: no step of this run reads the asset {name} that --asset gives", flush=True)
-    if plugin.path() and not run.reads_plugin():
-        print(f"note: no step of this run reads {plugin.path()}, which --plugin names", flush=True)
-    for spec in (run.stages[number] for number in numbers):
-        assets.require_given(run.asset_names(spec), run.paths, run.local)
-        run.require_plugin(spec)
-        run.require_main(spec)
 
 
 def _adopt(run: Run, state: State) -> bool:
