@@ -167,8 +167,8 @@ HISTORY_OF_THE_SCORE = (
     "code states no Q wave. In its place sinus arrhythmia (label 38, uncertain on both sides; in "
     "the text it had been open) and the column heart_axis were added. No rule was changed because "
     "of a disagreement, and the two rule faults below stand; rules written since for machine "
-    "statements left the score of that variant as it was. Later \"previously\" was heard in front of "
-    "a finding, too; of these reports one is read in another way, and only the variant "
+    "statements left the score of that variant as it was. Later 'previously' was heard in front "
+    "of a finding, too; of these reports one is read in another way, and only the variant "
     "present_against_absent_only moved (0.7273 before)."
 )
 
