@@ -238,7 +238,7 @@ def test_the_authors_classifier_labels_a_cohort_through_the_plan(tmp_path, capsy
 def test_a_role_that_no_ecg_is_left_for_is_refused(tmp_path):
     inputs = {"few": write_cohort(tmp_path / "few", records(4), seed=0).folder}  # two patients
     roles = {role: ["few"] for role in FRACTIONS}
-    expected = "no ECG is left for the role .*: there are 4 of 2 people; give data of more people"
+    expected = "of 4 ECGs of 2 people in few none is left for the role .*; give data of more people"
     refused(expected, merge_cohorts, tmp_path, inputs, {"roles": roles}, 0, None)
 
 

@@ -133,7 +133,8 @@ def test_a_repeated_signal_is_kept_once_and_results_depend_on_the_seed_alone(tmp
 def test_whole_patients_are_drawn_up_to_a_number_of_ecgs_and_at_least_one():
     """Three patients of three ECGs; half a patient would narrow the intervals."""
     records = pd.DataFrame({"unit": np.repeat([7, 8, 9], 3)})
-    cohort = SimpleNamespace(records=records, reported=lambda role: np.arange(9))
+    cohort = SimpleNamespace(records=records, rows=lambda role: np.arange(9))
+    cohort.has_report = np.ones(9, bool)
     for at_most, ecgs in ((1, 3), (3, 3), (5, 3), (6, 6), (99, 9)):
         rows = scored_sample.test_rows(cohort, at_most, 0)
         assert len(rows) == ecgs and (records["unit"][rows].value_counts() == 3).all()
@@ -147,7 +148,8 @@ def test_ecgs_without_a_report_are_left_to_what_reads_no_report(cohort):
     np.testing.assert_array_equal(partly.reported("test"), test[2:])
     np.testing.assert_array_equal(partly.rows("test"), test)
     np.testing.assert_array_equal(scored_sample.test_rows(partly, 99, 0), test[2:])
-    none = replace(cohort, records=cohort.records.assign(report=""))
+    none = replace(cohort, records=cohort.records.assign(report=np.nan).astype({"report": object}))
+    np.testing.assert_array_equal(scored_sample.test_rows(none, 99, 0), test)
     refused(f"none of the {len(test)} ECGs of the role test has a report", none.reported, "test")
 
 

@@ -56,7 +56,8 @@ def test_labels_are_probabilities_above_each_labels_threshold(tmp_path):
 
 
 def test_majority_report_of_the_site_and_answer_of_the_template():
-    train = pd.DataFrame({"site": list("AAABB"), "report": ["x", "y", "y", "z", "w"]})
+    reports = ["x", "y", "y", "z", "w", "", "", " "]  # an ECG may have none
+    train = pd.DataFrame({"site": list("AAABBAAA"), "report": reports})
     asked = pd.DataFrame({"site": ["A", "B", "C"]})
     # B is tied and takes the first of the alphabet; C has no training record: y leads overall.
     assert floors.majority_reports(train, asked) == ["y", "w", "y"]

@@ -199,8 +199,10 @@ def test_other_rates_and_lengths_fit_into_ten_seconds(tmp_path, signal, rate, se
 def test_the_command_refuses_what_it_would_only_find_out_later(tmp_path, signal):
     file = str(write_wfdb(tmp_path, signal, RATE, list(LEADS)))
     for words, message in (
-        (["--out", file], "--out .* is a file; name a folder"),
+        (["--out", file], "--out .*: a file is in the way; name a folder"),
+        (["--out", f"{file}/sub"], "--out .*: a file is in the way; name a folder"),
         (["--age", "500"], "--age 500: expected 0 to 120 years"),
+        (["--age=-1"], "--age -1: expected 0 to 120 years"),
         (["--start", "-5", "--out", str(tmp_path / "out")], "start of 0 to 7 s, got -5"),
     ):
         with pytest.raises(RunError, match=message):
@@ -258,7 +260,10 @@ def test_published_models_open_by_name_and_write_what_is_committed():
     write, one = reader.report, signals[0]
     refused("of the patient, got 'weigth'", write, one, weigth=80)
     refused("expected the sex F or M, got 'female'", write, one, sex="female")
-    refused("expected a number of the age, got '63'", write, one, age="63")
+    for odd in ("63", 630, True, None, float("inf")):
+        refused("a number from 0 to 120 as the age, got .*; leave it out", write, one, age=odd)
+    refused("expected an ECG, got no sample", write, one[:, :0])
+    refused("a tensor of float32, got a list", write, [0.0])
     refused("expected a site of A, B, got 'Z'", write, one, site="Z")
     refused("expected one ECG, got 2", write, torch.stack(signals[:2]))
     refused("a tensor of float32, got one of torch.float64; convert", write, one.double())

@@ -74,11 +74,10 @@ def merge_cohorts(
     for role in ("train", "validation", "test", "transfer"):
         rows = role_rows(records, config["roles"], role)
         if config["roles"].get(role) and not len(rows):
-            people = len(np.unique(persons(records)))
-            text = (
-                f"no ECG is left for the role {role}: there are {len(records)} of {people} people"
-            )
-            raise ValueError(f"{text}; give data of more people, ten at least")
+            given = records[records["cohort"].isin(config["roles"][role])]
+            of = f"{len(given)} ECGs of {len(np.unique(persons(given)))} people"
+            text = f"of {of} in {', '.join(config['roles'][role])} none is left for the role {role}"
+            raise ValueError(f"{text}; give data of more people, some twenty at least")
         use[rows] = role
     tokenizer = np.zeros(len(records), dtype=bool)
     tokenizer[role_rows(records, config["roles"], "tokenizer_train")] = True

@@ -10,9 +10,11 @@ from ecglib.labels.label_set import PRESENT
 
 def test_rows(cohort: Cohort, at_most: int, seed: int, role: str = "test") -> np.ndarray:
     """Record numbers of whole patients of a role, drawn until `at_most` ECGs are reached; sorted.
-    A patient is taken with all recordings that have a report, because the bootstrap draws whole
-    patients. Raises ValueError: none has a report."""
-    rows = cohort.reported(role)
+    A patient is taken with all recordings, because the bootstrap draws whole patients; but with
+    those that have a report alone, where any has one."""
+    rows = cohort.rows(role)
+    written = cohort.has_report[rows]
+    rows = rows[written] if written.any() else rows
     units = cohort.records["unit"].to_numpy()[rows]
     order = np.random.default_rng([seed, 41]).permutation(np.unique(units))
     chosen: list[int] = []

@@ -103,6 +103,11 @@ class Cohort:
             raise ValueError(f"{path}: expected {', '.join(QUARANTINE)}, got {got}; {REMEDY}")
         return table
 
+    @property
+    def has_report(self) -> np.ndarray:
+        """Which ECGs have a report with words: bool (N,)."""
+        return (self.records["report"].fillna("").str.strip() != "").to_numpy()
+
     def rows(self, name: str | None = None) -> np.ndarray:
         """Record numbers of one role (one of `ROLES`), or of all ECGs for None."""
         if name is None:
@@ -119,11 +124,11 @@ class Cohort:
         Raises ValueError: none has.
         """
         rows = self.rows(name)
-        written = self.records["report"].str.strip().to_numpy()[rows] != ""
-        if not written.any():
+        written = rows[self.has_report[rows]]
+        if not len(written):
             text = f"{self.folder}: none of the {len(rows)} ECGs of the role {name} has a report"
-            raise ValueError(f"{text}; give the data plan a source with reports")
-        return rows[written]
+            raise ValueError(f"{text}; give the role a source with reports in the data plan")
+        return written
 
     def signals(self, rows: np.ndarray) -> np.ndarray:
         """Read ECGs as float32 (len(rows), 12, 2500) in mV, in the order of ``rows``."""

@@ -36,7 +36,7 @@ _DENIED = re.compile(r"\b(?:no|not|without)\b[^.;:,\n]*$")
 _OF_DENIED = re.compile(r"age\b|n?or\b|may\b|type\b")  # goes on with what is denied
 _LIST = re.compile(  # not up to the "or" of leads, as in "v1 or v2"
     r"\b(?:no|without|consider|suspect|cannot rule out)\b"
-    rf"[^.;:\n]*?\b(?:or|nor)\b(?!\s+{LEAD}\b)"
+    rf"(?:(?!\b(?:or|nor)\b)[^.;:\n])*\b(?:or|nor)\b(?!\s+{LEAD}\b)"
 )
 _CLAUSE = re.compile(
     r"[.;:,\n]+|\s-{1,3}\s(?=(?:no|possible|probable|consider|only)\b(?!\s*(?:[.;:,\n]|$)))"

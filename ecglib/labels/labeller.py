@@ -24,6 +24,7 @@ UNKNOWN = "not understood"  # has words that no rule knows, whatever else it sta
 
 # The stronger of two mentions counts.
 _STRENGTH = {ABSENT: 0, NOT_ASSESSABLE: 1, HISTORY: 2, UNCERTAIN: 3, PRESENT: 4}
+_DENIED = re.compile(r"\b(?:no|not|no longer|without)\s+$")
 _WORD = re.compile(r"[a-z0-9][a-z0-9']*")
 # Between a change and its cause: the territory of the cause is that of the change.
 _EXPLAINED = re.compile(
@@ -102,7 +103,9 @@ def _scopes(clause: str, mentions: list[_Mention]) -> tuple[list[tuple], list[tu
                     scope = match.end(), stop.start() if stop else len(clause), state
                 else:
                     scope = _joined_back(clause, stated, match.start()), match.start(), state
-                    if scope[0] == scope[1] and table["before"].match(clause, match.start()):
+                    ahead = table["before"].match(clause, match.start())
+                    denied = _DENIED.search(clause[: match.start()])
+                    if ahead and not denied and scope[0] == scope[1]:
                         continue  # "suspected LVH": nothing to look back at, so it looks ahead
                 taken.append(match.span())
                 cues.append(match.span())

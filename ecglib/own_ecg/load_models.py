@@ -36,6 +36,7 @@ PACKAGED = Path(__file__).parents[1] / "published"
 COMMITTED = Path(__file__).parents[2] / "reports" / "synthetic-laptop" / "models"
 BASE, LONGEST = "base_small", 64  # language model; tokens of a text
 SITES = ("A", "B")  # simulated hospitals, in whose words the systems report
+MOST = {"age": 120, "height": 300, "weight": 700}  # years, cm, kg
 LARGEST = 20.0  # mV from the lowest to the highest sample, the median of the leads
 PATIENT = {"age": math.nan, "sex": "", "height": math.nan, "weight": math.nan}  # where unknown
 
@@ -83,7 +84,7 @@ class Reader:
     @torch.no_grad()
     def _write(self, ecg: torch.Tensor, words: str, patient: dict) -> str:
         check_patient(patient)
-        ecg = ecg[None] if ecg.ndim == 2 else ecg
+        ecg = ecg[None] if isinstance(ecg, torch.Tensor) and ecg.ndim == 2 else ecg
         check_ecgs(ecg)
         if len(ecg) != 1:
             raise ValueError(f"expected one ECG, got {len(ecg)}; give them one by one")
@@ -129,8 +130,13 @@ class Classifier:
 
 def check_ecgs(ecg: torch.Tensor) -> None:
     """Raises ValueError: no (B, 12, n) in mV at 250 Hz, as far as numbers show it."""
+    if not isinstance(ecg, torch.Tensor) or ecg.dtype != torch.float32:
+        got = f"one of {ecg.dtype}" if isinstance(ecg, torch.Tensor) else f"a {type(ecg).__name__}"
+        raise ValueError(f"expected a tensor of float32, got {got}; convert it by .float()")
     check_signals(ecg, SAMPLES)
-    span = float((ecg.amax(2) - ecg.amin(2)).float().median()) if ecg.numel() else 0.0
+    if not ecg.numel():
+        raise ValueError(f"expected an ECG, got no sample, shape {tuple(ecg.shape)}")
+    span = float((ecg.amax(2) - ecg.amin(2)).median())
     if span > LARGEST:
         text = f"the leads span {span:.3g}, where a heart gives {LARGEST:g} mV at most"
         raise ValueError(f"{text}; give millivolts, cleaned as in notebook 01")
@@ -140,11 +146,15 @@ def check_patient(patient: dict) -> None:
     """Raises ValueError: something else than the words of `Reader.report`."""
     if unknown := sorted(set(patient) - set(PATIENT)):
         raise ValueError(f"expected {', '.join(PATIENT)} of the patient, got {unknown[0]!r}")
-    if (sex := patient.get("sex", "")) not in ("", "F", "M"):
-        raise ValueError(f"expected the sex F or M, got {sex!r}; leave it out where it is unknown")
-    for name in ("age", "height", "weight"):
-        if not isinstance(value := patient.get(name, math.nan), Real) or value < 0:
-            raise ValueError(f"expected a number of the {name}, got {value!r}")
+    unknown = "leave it out where it is not known"
+    if not isinstance(sex := patient.get("sex", ""), str) or sex not in ("", "F", "M"):
+        raise ValueError(f"expected the sex F or M, got {sex!r}; {unknown}")
+    for name, most in MOST.items():
+        value = patient.get(name, math.nan)
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if not is_number or not (math.isnan(value) or 0 <= value <= most):
+            text = f"expected a number from 0 to {most} as the {name}, got {value!r}"
+            raise ValueError(f"{text}; {unknown}")
 
 
 def open_classifier(folder: Path) -> tuple[nn.Module, list[int], dict]:

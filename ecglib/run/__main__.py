@@ -196,6 +196,7 @@ def make(options: argparse.Namespace, in_lab: bool, kernel_of: "KernelOf | None"
         if options.first or options.only or options.force:
             raise RunError("--dry-run counts a whole run; leave out --from, --only and --force")
         roots.parse(options.data_root or [], run.plan, run.data_name)  # a wrong folder is named
+        studies.require_sources(run.paths, run.tag, run.data_name, run.plan)
         given.require_plugin(run, list(run.stages))
         dry_run.print_costs(run)
         return 0

@@ -70,12 +70,13 @@ def print_costs(run: "Run") -> None:
     stage = studies.STAGE if name else ""
     listed = arms.parts(run.profile)
     table = estimate(run.profile, number, stage)
-    times = run.profile.get(studies.STAGE, {}).get(
-        "times", 1
-    )  # the updates of the run, if a number
-    if isinstance(times, int):
+    # A study's number `times` is how many times the updates of the run its systems have.
+    times = run.profile.get(studies.STAGE, {}).get("times", 1)
+    more = isinstance(times, int) and times > 1
+    if more:
         table[["steps", "passes", "hours"]] *= times
-    again, of_run = twice(listed, stage), as_in_run(listed) if name else {}
+    again = twice(listed, stage)
+    of_run = as_in_run(listed) if name and not more else {}
     if name:
         title = f"study {name}, {title}: the systems that it lists"
     of_data = f"data plan {run.data_name}, at most {number:,} ECGs, {TRAIN:.0%} of them to train"
@@ -84,9 +85,7 @@ def print_costs(run: "Run") -> None:
     if again:
         print(f"trained once, under the name in brackets: {_pairs(again)}")
     if of_run:
-        text = (
-            "taken from the run, in brackets, where the notebook changes neither data nor updates"
-        )
+        text = "taken from the run, in brackets, where the notebook changes nothing of them"
         print(f"{text}: {_pairs(of_run)}")
 
 

@@ -7,11 +7,8 @@ from ecglib.tokenizers import plugin
 
 def require(run: Run, numbers: list[str]) -> None:
     """What no stage makes is there: ECGs of a source that a study needs, assets that must be given,
-    the file of a plugin, the run beside which a study stands. Raises RunError: one is not. What no
-    step reads is printed."""
+    the file of a plugin, the run beside which a study stands. Raises RunError: one is not."""
     studies.require_sources(run.paths, run.tag, run.data_name, run.plan)
-    for option in unread(run):
-        print(f"note: no step of this run reads {option}", flush=True)
     require_plugin(run, numbers)
     for spec in (run.stages[number] for number in numbers):
         assets.require_given(run.asset_names(spec), run.paths, run.local)

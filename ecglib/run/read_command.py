@@ -30,24 +30,33 @@ def parser() -> argparse.ArgumentParser:
     return options
 
 
+def make_folder(folder: Path) -> None:
+    """Raises RunError: a file is in the way, or the place may not be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise RunError(f"--out {folder}: a file is in the way; name a folder") from error
+    except PermissionError as error:
+        raise RunError(f"--out {folder} cannot be written to; name another folder") from error
+
+
 def main(words: list[str]) -> int:
     """Read the file, apply the models, write the page; returns the exit status."""
     options = parser().parse_args(words)
     from ecglib.own_ecg import apply_models, html_page, read_file  # with the models' libraries
 
-    if options.age < 0 or options.age > (oldest := read_file.OLDEST):
-        raise RunError(f"--age {options.age:g}: expected 0 to {oldest:g} years")
+    age, oldest = options.age, read_file.OLDEST
+    if age < 0 or age > oldest:
+        raise RunError(f"--age {age:g}: expected 0 to {oldest:g} years")
     given = options.file, options.rate, options.unit, options.leads, options.age, options.sex
     try:
         recording = read_file.read_file(*given)
-        options.out.mkdir(parents=True, exist_ok=True)  # before the models take their time
+        make_folder(options.out)  # before the models take their time
         print(*recording.notes, sep="\n", flush=True)
         with tempfile.TemporaryDirectory() as folder:
             reports, start = Paths.here().reports(RUN), options.start
             reading = apply_models.read_with_models(recording, reports, Path(folder), start)
-    except FileExistsError as error:
-        raise RunError(f"--out {options.out} is a file; name a folder") from error
-    except (FileNotFoundError, PermissionError, ValueError) as error:
+    except (FileNotFoundError, ValueError) as error:
         raise RunError(str(error)) from error
     print(html_page.verdict(reading))
     for line in reading.texts[reading.texts["question"] == ""].itertuples():

@@ -9,7 +9,7 @@ from ecglib.figures import tables
 from ecglib.run import claims_table, environment, keys, manifest, roots, siblings, studies
 from ecglib.run.context import Run
 
-LOUD = 0.2  # share of rejected recordings above which a run warns
+WARN_ABOVE = 0.2  # share of rejected recordings above which a run warns
 VERSIONS = ("torch", "transformers", "peft", "numpy", "scipy", "pandas", "pyarrow", "matplotlib")
 
 
@@ -122,8 +122,8 @@ def quarantined(reports: Path) -> str:
         return ""
     worst = reasons.loc[reasons["recordings"].idxmax()]
     often = f"most often: {worst['reason']} ({worst['recordings']})"
-    loud = "warning: " if rejected > LOUD * (kept + rejected) else ""
-    return f"{loud}{kept} ECGs are kept, {rejected} went to the quarantine, {often}; see page 01"
+    warning = "warning: " if rejected > WARN_ABOVE * (kept + rejected) else ""
+    return f"{warning}{kept} ECGs are kept, {rejected} went to the quarantine, {often}; see page 01"
 
 
 def print_summary(run: Run, results: list[tuple[str, float, str]]) -> None:

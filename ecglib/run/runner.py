@@ -45,6 +45,8 @@ def execute(
     for folder in (run.paths.home, run.paths.out):
         require_writable(folder)
     given.require(run, numbers)  # before hours of a download
+    for option in given.unread(run):
+        print(f"note: no step of this run reads {option}", flush=True)
     _ = run.machine  # a GPU that is required and not there
     run.fetch_data()
     run.guard()

@@ -69,7 +69,8 @@ def require_sources(paths: Paths, tag: str, plan_name: str, plan: dict) -> None:
     """Raises RunError: a study needs ECGs of a source that the data plan has none of."""
     name = named(tag)
     content = read_yaml(paths.notebooks / "studies" / f"{name}.yaml") if name else {}
-    needs, given = content.get("sources", []), {c.get("source") for c in plan["cohorts"].values()}
+    needs = content.get("sources", [])
+    given = {cohort.get("source", "synthetic") for cohort in plan["cohorts"].values()}
     if needs and not given & set(needs):
         text = f"study {name} needs ECGs of {' or '.join(needs)}, and the data plan {plan_name} has"
         raise RunError(f"{text} {', '.join(sorted(given))}; choose another one with --data")

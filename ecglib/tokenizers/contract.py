@@ -36,7 +36,6 @@ class Rate:
     bits_per_ecg: float
 
 
-PRECISIONS = (torch.float32, torch.bfloat16, torch.float16)
 Features = tuple[torch.Tensor, torch.Tensor]
 """Vectors float32 (n, T, D), and valid lengths int64 (n,)."""
 
@@ -68,12 +67,8 @@ def uniform_rate(positions: int, codebooks: int, codewords: int) -> Rate:
 
 def check_signals(x: torch.Tensor, samples: int) -> None:
     """Refuse what no tokenizer can read: expected is x (B, 12, n <= samples), finite, in mV. Raises
-    ValueError: no tensor of single or half precision, another shape, more samples than the
-    tokenizer was made for (most often a recording at another rate), or numbers that are not finite.
-    """
-    if not (isinstance(x, torch.Tensor) and x.dtype in PRECISIONS):
-        got = f"one of {x.dtype}" if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
-        raise ValueError(f"expected a tensor of float32, got {got}; convert it by .float()")
+    ValueError: another shape, more samples than the tokenizer was made for (most often a recording
+    at another rate), or numbers that are not finite."""
     if x.ndim != 3 or x.shape[1] != len(LEADS):
         text = f"expected an ECG of shape (B, {len(LEADS)}, n), got {tuple(x.shape)}"
         raise ValueError(f"{text}; arrange the leads by name")
