@@ -169,8 +169,7 @@ def reports() -> Line:
     gain = [gain.value, gain.low, gain.high]
     used, (here, there) = side(looks, "Yes", "No", "Not shown"), minus_memoriser()
     beats = side(gain, "better than", "worse than", "not shown to differ from")
-    methods = {"ecg_tok": "ECG-Tok"}
-    methods |= {"probe_reports": "classifier taught by reports"}
+    methods = {"ecg_tok": "ECG-Tok", "probe_reports": "classifier taught by reports"}
     methods |= {"memoriser": "copied by codes", "no_ecg": "no ECG"}
     return (
         "Do ECG-Tok's reports use the ECG?",

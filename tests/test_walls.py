@@ -35,8 +35,6 @@ HEAVY = {  # room -> libraries that have no business there
 }
 # A participle says neither type nor content.
 VAGUE = {"found", "told", "heard", "said", "shown", "made", "mine", "some", "there", "whose"}
-# It stays until its module changes anyway, because a new name makes an hour of evidence stale.
-FROZEN = {"answer_attention.py": {"said"}}
 
 MODULES = sorted(path for path in LIBRARY.rglob("*.py") if path.parent != LIBRARY)
 SOURCES = [path for part in ("notebooks", "tests") for path in sorted((REPO / part).rglob("*.py"))]
@@ -105,7 +103,7 @@ def test_identifiers_say_type_or_content(path: Path):
     """Of variables, parameters, keywords, attributes, functions, classes and imports."""
     fields = ("id", "arg", "attr", "name", "asname")
     names = {getattr(node, field, "") for node in ast.walk(TREES[path]) for field in fields}
-    assert names & VAGUE == FROZEN.get(path.name, set())
+    assert names & VAGUE == set()
 
 
 def test_a_module_name_is_in_one_room_only():

@@ -23,8 +23,7 @@ def diagram(table: pd.DataFrame) -> Figure:
         upper.plot([0, 1], [0, 1], **perfect, zorder=1)
         for name, part in table.groupby("method", sort=False):
             look = style.method(name)
-            points = {"marker": look.marker, "fillstyle": "none"}
-            points |= {"ms": 4, "elinewidth": 0.8}
+            points = {"marker": look.marker, "fillstyle": "none", "ms": 4, "elinewidth": 0.8}
             line = {"color": look.colour, "ls": look.linestyle, "lw": 1}
             line["zorder"] = 2.5 if look.linestyle == "-" else 3  # a broken line is seen on a whole
             reach = style.interval(part)

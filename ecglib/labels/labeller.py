@@ -102,15 +102,20 @@ def _scopes(clause: str, mentions: list[_Mention]) -> tuple[list[tuple], list[tu
                     stop = STOP.search(clause, match.end())
                     scope = match.end(), stop.start() if stop else len(clause), state
                 else:
-                    scope = _joined_back(clause, stated, match.start()), match.start(), state
-                    ahead = table["before"].match(clause, match.start())
-                    denied = _DENIED.search(clause[: match.start()])
-                    if ahead and not denied and scope[0] == scope[1]:
-                        continue  # "suspected LVH": nothing to look back at, so it looks ahead
+                    first = _joined_back(clause, stated, match.start())
+                    if first == match.start() and _looks_ahead(clause, first, table["before"]):
+                        continue
+                    scope = first, match.start(), state
                 taken.append(match.span())
                 cues.append(match.span())
                 scopes.append(scope)
     return scopes, cues
+
+
+def _looks_ahead(clause: str, start: int, before: re.Pattern) -> bool:
+    """Whether a cue with no finding to look back at is one for what follows: "suspected LVH", but
+    not "no suspected LVH"."""
+    return bool(before.match(clause, start)) and not _DENIED.search(clause[:start])
 
 
 def _joined_back(clause: str, stated: list[_Mention], end: int) -> int:

@@ -61,9 +61,9 @@ def measure(out: Path, inputs: dict[str, Path], config: dict, seed: int, machine
         for i, number in enumerate(tqdm(asked["number"], desc="answers")):
             one = about[i], words[i], answers[i], strangers[about[i]]
             table = of_report(system, *one, config["layers"])
-            said = system.base.decode([piece for piece in answers[i] if piece != system.base.eos])
+            text = system.base.decode([piece for piece in answers[i] if piece != system.base.eos])
             is_asked = table["block"] == "prompt"
-            table["answer"] = np.where(is_asked, "", said.strip())
+            table["answer"] = np.where(is_asked, "", text.strip())
             tables.append(table.assign(row=rows[about[i]], question=number))
     pd.concat(tables, ignore_index=True).to_parquet(out / "words.parquet", index=False)
 

@@ -146,15 +146,15 @@ def check_patient(patient: dict) -> None:
     """Raises ValueError: something else than the words of `Reader.report`."""
     if unknown := sorted(set(patient) - set(PATIENT)):
         raise ValueError(f"expected {', '.join(PATIENT)} of the patient, got {unknown[0]!r}")
-    unknown = "leave it out where it is not known"
+    remedy = "leave it out where it is not known"
     if not isinstance(sex := patient.get("sex", ""), str) or sex not in ("", "F", "M"):
-        raise ValueError(f"expected the sex F or M, got {sex!r}; {unknown}")
+        raise ValueError(f"expected the sex F or M, got {sex!r}; {remedy}")
     for name, most in MOST.items():
         value = patient.get(name, math.nan)
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         if not is_number or not (math.isnan(value) or 0 <= value <= most):
             text = f"expected a number from 0 to {most} as the {name}, got {value!r}"
-            raise ValueError(f"{text}; {unknown}")
+            raise ValueError(f"{text}; {remedy}")
 
 
 def open_classifier(folder: Path) -> tuple[nn.Module, list[int], dict]:

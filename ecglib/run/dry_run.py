@@ -67,8 +67,7 @@ def print_costs(run: "Run") -> None:
     if name and not any(part.stage == studies.STAGE for part in run.parts.values()):
         print(f"study {name} lists no systems; what its notebook trains by itself is not counted")
         return
-    stage = studies.STAGE if name else ""
-    listed = arms.parts(run.profile)
+    stage, listed = studies.STAGE if name else "", run.parts
     table = estimate(run.profile, number, stage)
     # A study's number `times` is how many times the updates of the run its systems have.
     times = run.profile.get(studies.STAGE, {}).get("times", 1)

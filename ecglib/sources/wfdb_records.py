@@ -66,14 +66,14 @@ def records(root: Path, label_table: str = "") -> tuple[list[dict], list[str]]:
         f"{len(names)} records of twelve leads are listed; {len(headers) - len(names)} headers of "
         "other records are left out"
     ]
-    table, unread = pd.DataFrame(), []
+    table = pd.DataFrame()
     if label_table:
         table, unread = _read_table(checks.path_inside(root, label_table))
         lacking = len(table.index.difference(names))
         notes.append(f"{lacking} rows of {label_table} belong to no listed record")
-    if unread:
-        notes.append(f"columns of {label_table} that nothing reads: {', '.join(unread)}")
-    if not label_table:
+        if unread:
+            notes.append(f"columns of {label_table} that nothing reads: {', '.join(unread)}")
+    else:
         notes.append("there is no label table: no label can be assessed and no report is known")
     if "patient_id" not in table:
         notes.append(
@@ -122,9 +122,8 @@ def _read_table(file: Path) -> tuple[pd.DataFrame, list[str]]:
 def _refuse(file: Path, values: pd.Series, odd: pd.Series, expected: str) -> None:
     """Raises ValueError naming the first ECG with an odd value."""
     if odd.any():
-        text = (
-            f"{file}, ECG {values.index[odd][0]!r}: expected {expected}, got {values[odd].iloc[0]}"
-        )
+        ecg_id, value = values.index[odd][0], values[odd].iloc[0]
+        text = f"{file}, ECG {ecg_id!r}: expected {expected}, got {value}"
         raise ValueError(f"{text}; correct it, or leave it empty where it is not known")
 
 
